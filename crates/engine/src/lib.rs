@@ -1,0 +1,68 @@
+//! One writer, many readers: the machine that every service is, without its nouns.
+//!
+//! Commands reach the [`Writer`] from four lanes: requests, events, results of effects, timers. It takes what has
+//! arrived, runs it as one transaction through the three methods of a [`Machine`] and, once that is committed, answers
+//! the requests, publishes the events, starts the effects and stores the offsets. ARCHITECTURE.md walks one order
+//! through these files.
+//!
+//! - [`writer`], [`batch`]: the loop, and one batch as one transaction
+//! - [`lanes`]: the bounded queues before it, and the slots in which requests wait for their answers
+//! - [`verdict`]: which failure accuses the data, and which the infrastructure
+//! - [`session`]: the writer's connection, and what a COMMIT without an answer did
+//! - [`outbox`], [`publisher`], [`sweeper`]: events on their way to Kafka
+//! - [`consumer`], [`dead_letters`]: events on their way in
+//! - [`effects`], [`timers`]: calls to the outside, and rows past their deadline
+//! - [`rows`]: the working set's bookkeeping, for the services
+
+pub mod answer;
+pub mod context;
+pub mod rows;
+
+pub use answer::Answer;
+pub use context::{Context, Ids, NewRecord};
+pub use rows::Rows;
+
+use sqlx::PgConnection;
+use std::future::Future;
+
+/// A service's business: how its commands change its rows.
+pub trait Machine: Send + Sync + 'static {
+    /// The name of the service: its consumer group, and (as `/order-service`) the source of its events.
+    const NAME: &'static str;
+    /// One change that somebody asks for; [`Machine::apply`] may see it again when its batch is tried again.
+    type Command: Send + Sync + 'static;
+    /// The rows that a batch of commands needs.
+    type Set: Send + Sync;
+    /// What a request is answered.
+    type Reply: Into<Answer>;
+    /// A call to the outside, whose intent [`Machine::save`] has stored.
+    type Effect: Send + 'static;
+
+    /// Locks the root rows of all `commands` (tables in one fixed order, keys sorted), then reads their children and
+    /// whatever else could make [`Machine::save`] violate a unique key. A few statements, whatever the number of commands.
+    fn load(
+        &self,
+        db: &mut PgConnection,
+        commands: &[&Self::Command],
+    ) -> impl Future<Output = Result<Self::Set, sqlx::Error>> + Send;
+
+    /// Applies one command to the working set. Pure: time and new ids come from `cx`, events and effects go to it. A
+    /// refusal is a reply, decided before anything in the set is touched.
+    ///
+    /// # Errors
+    /// [`Poison`]: the event contradicts what is known. It goes to the dead letters, and nothing else happens.
+    fn apply(
+        &self,
+        set: &mut Self::Set,
+        command: &Self::Command,
+        cx: &mut Context<Self::Effect>,
+    ) -> Result<Self::Reply, Poison>;
+
+    /// Saves what changed, by a few statements over arrays; counts the rows of its UPDATEs.
+    fn save(&self, db: &mut PgConnection, set: &Self::Set) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+}
+
+/// Why an event that can be read is not to be believed, in words for the dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Poison(pub String);
