@@ -173,7 +173,11 @@ mod tests {
     #[test]
     fn json_is_an_object_and_refuses_what_can_not_be() {
         assert_eq!(serde_json::to_string(&usd(5)).unwrap(), r#"{"amount":5,"currency":"USD"}"#);
-        for wrong in [r#"{"amount":-5,"currency":"USD"}"#, r#"{"amount":5,"currency":"usd"}"#, r#"{"amount":1e400,"currency":"USD"}"#] {
+        for wrong in [
+            r#"{"amount":-5,"currency":"USD"}"#,
+            r#"{"amount":5,"currency":"usd"}"#,
+            r#"{"amount":1e400,"currency":"USD"}"#,
+        ] {
             assert!(serde_json::from_str::<Money>(wrong).is_err(), "{wrong}");
         }
     }

@@ -55,7 +55,7 @@ pub struct Context<E> {
     pub(crate) records: Vec<NewRecord>,
     /// Where in `records` the folded ones stand.
     folded: HashMap<(&'static str, Uuid), usize>,
-    pub(crate) effects: Vec<(Trace, E)>,
+    pub(crate) effects: Vec<(Cause, E)>,
     pub(crate) ignored: Vec<&'static str>,
 }
 
@@ -120,7 +120,7 @@ impl<E> Context<E> {
 
     /// Starts `effect` after the commit.
     pub fn effect(&mut self, effect: E) {
-        self.effects.push((self.cause.trace, effect));
+        self.effects.push((self.cause.clone(), effect));
     }
 
     /// Counts an event that changed nothing, by the reason.

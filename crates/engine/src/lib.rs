@@ -5,22 +5,50 @@
 //! the requests, publishes the events, starts the effects and stores the offsets. ARCHITECTURE.md walks one order
 //! through these files.
 //!
-//! - [`writer`], [`batch`]: the loop, and one batch as one transaction
-//! - [`lanes`]: the bounded queues before it, and the slots in which requests wait for their answers
-//! - [`verdict`]: which failure accuses the data, and which the infrastructure
-//! - [`session`]: the writer's connection, and what a COMMIT without an answer did
-//! - [`outbox`], [`publisher`], [`sweeper`]: events on their way to Kafka
-//! - [`consumer`], [`dead_letters`]: events on their way in
-//! - [`effects`], [`timers`]: calls to the outside, and rows past their deadline
-//! - [`rows`]: the working set's bookkeeping, for the services
+//! - `start`, `lanes`: the tasks of one process, the bounded queues before the writer, the slots in which requests wait
+//! - `writer`, `batch`: the loop, and one batch as one transaction
+//! - `verdict`: which failure accuses the data, and which the infrastructure
+//! - `session`: the writer's connection, and what a COMMIT without an answer did
+//! - `idempotency`, `dead_letters`: what else is stored in the batch's transaction
+//! - `outbox`, `publisher`, `sweeper`: events on their way to Kafka
+//! - `consumer`: events on their way in
+//! - `effects`, `timers`: calls to the outside, and rows past their deadline
+//! - [`Rows`]: the working set's bookkeeping, for the services
 
-pub mod answer;
-pub mod context;
-pub mod rows;
+mod answer;
+mod backoff;
+mod batch;
+mod consumer;
+mod context;
+mod dead_letters;
+mod effects;
+mod health;
+mod idempotency;
+mod kafka;
+mod lanes;
+mod migrate;
+mod outbox;
+mod publisher;
+mod rows;
+mod session;
+mod start;
+mod sweeper;
+mod timers;
+mod verdict;
+mod writer;
 
 pub use answer::Answer;
-pub use context::{Context, Ids, NewRecord};
+pub use consumer::{Parsed, Read, Subscription};
+pub use context::{Cause, Context, Ids, NewRecord};
+pub use effects::Perform;
+pub use health::Health;
+pub use kafka::KafkaSettings;
+pub use lanes::{IdempotencyKey, Refused};
+pub use migrate::migrate;
 pub use rows::Rows;
+pub use session::SessionBounds;
+pub use start::{Engine, Request, Settings, Writer};
+pub use timers::{Due, Timer};
 
 use sqlx::PgConnection;
 use std::future::Future;

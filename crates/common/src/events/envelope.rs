@@ -146,4 +146,3 @@ pub fn decode<T: TopicEvent>(value: Option<&[u8]>) -> Result<Received<T>, Unread
         event,
     })
 }
-

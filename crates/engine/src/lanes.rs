@@ -1,0 +1,266 @@
+//! The bounded queues before the writer, and the slots in which requests wait for their answers.
+//!
+//! Requests may fill only their own lane, so that a burst of orders never starves the events, effect results and timers
+//! that finish the orders already taken.
+
+use crate::answer::Answer;
+use crate::context::Cause;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use uuid::Uuid;
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The request was not and will not be applied: HTTP 503 with Retry-After.
+    #[error("too busy, or a dependency is away; not applied")]
+    Busy,
+    /// It may have been applied: HTTP 504, with the id that it would have.
+    #[error("the outcome is not known yet")]
+    OutcomeUnknown { id: Option<Uuid> },
+    /// Applying it failed for good: HTTP 500.
+    #[error("the command failed")]
+    Failed,
+}
+
+/// Scope (the caller), key and fingerprint of a request that may be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    pub scope: String,
+    pub key: String,
+    /// SHA-256 of method, path and body.
+    pub fingerprint: [u8; 32],
+}
+
+/// One command on its way through the writer.
+pub(crate) struct Item<C> {
+    pub(crate) origin: Origin,
+    pub(crate) work: Work<C>,
+    pub(crate) cause: Cause,
+}
+
+/// What is to be done.
+pub(crate) enum Work<C> {
+    Command(C),
+    /// Nothing: a record that this version does not know. Its offset is stored in its turn.
+    Skip,
+    /// Judged: a dead letter, a 500 or a backoff, for this reason.
+    Condemned(String),
+}
+
+/// Who waits for it.
+pub(crate) enum Origin {
+    Request { slot: Arc<Slot>, idempotency: Option<IdempotencyKey> },
+    Event(Record),
+    Timer { key: Uuid, _done: mpsc::Sender<Infallible> },
+    Effect { _permit: OwnedSemaphorePermit },
+}
+
+/// A consumed record, kept for its offset and in case that it becomes a dead letter.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) topic: &'static str,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) truncated: bool,
+}
+
+/// How many commands wait in each lane at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) requests: usize,
+    pub(crate) events: usize,
+    pub(crate) effects: usize,
+    pub(crate) timers: usize,
+}
+
+/// Where commands are put.
+pub(crate) struct Inlets<C> {
+    pub(crate) requests: mpsc::Sender<Item<C>>,
+    pub(crate) events: mpsc::Sender<Item<C>>,
+    pub(crate) effects: mpsc::Sender<Item<C>>,
+    pub(crate) timers: mpsc::Sender<Item<C>>,
+}
+
+/// Where the writer takes them.
+pub(crate) struct Lanes<C> {
+    lanes: [mpsc::Receiver<Item<C>>; 4],
+    /// The lane that the next batch starts with, so that a small `BATCH_MAX` starves none.
+    first: usize,
+}
+
+const NAMES: [&str; 4] = ["effects", "timers", "events", "requests"];
+const EVENTS: usize = 2;
+
+pub(crate) fn lanes<C>(bounds: Bounds) -> (Inlets<C>, Lanes<C>) {
+    let (effects, effect_lane) = mpsc::channel(bounds.effects);
+    let (timers, timer_lane) = mpsc::channel(bounds.timers);
+    let (events, event_lane) = mpsc::channel(bounds.events);
+    let (requests, request_lane) = mpsc::channel(bounds.requests);
+    let lanes = [effect_lane, timer_lane, event_lane, request_lane];
+    (Inlets { requests, events, effects, timers }, Lanes { lanes, first: 0 })
+}
+
+impl<C> Lanes<C> {
+    /// Waits for one command and takes up to `max` of what has arrived; `None` once all lanes are closed and empty.
+    /// While `take_events` is false, events stay where they are.
+    pub(crate) async fn gather(&mut self, max: usize, take_events: bool) -> Option<Vec<Item<C>>> {
+        let mut batch = Vec::new();
+        let [effects, timers, events, requests] = &mut self.lanes;
+        let (lane, item) = tokio::select! {
+            Some(item) = effects.recv() => (0, item),
+            Some(item) = timers.recv() => (1, item),
+            Some(item) = events.recv(), if take_events => (EVENTS, item),
+            Some(item) = requests.recv() => (3, item),
+            else => return None,
+        };
+        self.push(&mut batch, lane, item);
+        // A quarter each first, then whoever has more.
+        for share in [(max / 4).max(1), max] {
+            for step in 0..4 {
+                let lane = (self.first + step) % 4;
+                if lane == EVENTS && !take_events {
+                    continue;
+                }
+                let room = share.min(max.saturating_sub(batch.len()));
+                for _ in 0..room {
+                    let Ok(item) = self.lanes[lane].try_recv() else { break };
+                    self.push(&mut batch, lane, item);
+                }
+            }
+        }
+        self.first = (self.first + 1) % 4;
+        Some(batch)
+    }
+
+    /// A request whose handler has given up is left out; any other is claimed, so that its handler waits on.
+    #[expect(clippy::unused_self, reason = "reads as a method of the lanes")]
+    fn push(&self, batch: &mut Vec<Item<C>>, lane: usize, item: Item<C>) {
+        metrics::counter!("rtoms_commands_total", "lane" => NAMES[lane]).increment(1);
+        if let Origin::Request { slot, .. } = &item.origin
+            && !slot.claim()
+        {
+            return;
+        }
+        batch.push(item);
+    }
+
+    /// No more requests and events are taken in; what waits is finished.
+    pub(crate) fn close(&mut self) {
+        for lane in &mut self.lanes {
+            lane.close();
+        }
+    }
+}
+
+const WAITING: u8 = 0;
+const CLAIMED: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+type Reply = Result<Answer, Refused>;
+
+/// Where a request waits: until the writer claims it, its handler may withdraw it.
+pub(crate) struct Slot {
+    state: AtomicU8,
+    reply: Mutex<Option<oneshot::Sender<Reply>>>,
+}
+
+impl Slot {
+    pub(crate) fn new() -> (Arc<Self>, oneshot::Receiver<Reply>) {
+        let (sender, receiver) = oneshot::channel();
+        (Arc::new(Self { state: AtomicU8::new(WAITING), reply: Mutex::new(Some(sender)) }), receiver)
+    }
+
+    /// By the writer, when it takes the command; false where the handler was faster.
+    pub(crate) fn claim(&self) -> bool {
+        self.state.compare_exchange(WAITING, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// By the handler, when its time has run out; false where the writer was faster.
+    pub(crate) fn withdraw(&self) -> bool {
+        self.state.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Only the first answer counts.
+    pub(crate) fn answer(&self, reply: Reply) {
+        if let Some(sender) = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // The handler may be gone with its client: the command stays applied.
+            let _ = sender.send(reply);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::OffsetDateTime;
+
+    fn request(slot: Arc<Slot>) -> Item<u32> {
+        let cause = Cause::own(OffsetDateTime::UNIX_EPOCH);
+        Item { origin: Origin::Request { slot, idempotency: None }, work: Work::Command(1), cause }
+    }
+
+    fn event(offset: i64) -> Item<u32> {
+        let record = Record { topic: "t", partition: 0, offset, key: None, value: None, truncated: false };
+        Item { origin: Origin::Event(record), work: Work::Skip, cause: Cause::own(OffsetDateTime::UNIX_EPOCH) }
+    }
+
+    const BOUNDS: Bounds = Bounds { requests: 100, events: 100, effects: 100, timers: 100 };
+
+    #[tokio::test]
+    async fn a_burst_of_requests_leaves_room_for_events() {
+        let (inlets, mut lanes) = lanes(BOUNDS);
+        for n in 0..100 {
+            inlets.requests.try_send(request(Slot::new().0)).unwrap();
+            inlets.events.try_send(event(n)).unwrap();
+        }
+        assert!(inlets.requests.try_send(request(Slot::new().0)).is_err(), "the lane is full");
+        let batch = lanes.gather(40, true).await.unwrap();
+        let events = batch.iter().filter(|item| matches!(item.origin, Origin::Event(_))).count();
+        assert_eq!(batch.len(), 40);
+        assert!((10..=30).contains(&events), "{events} events");
+    }
+
+    #[tokio::test]
+    async fn with_batches_of_one_every_lane_gets_its_turn() {
+        let (inlets, mut lanes) = lanes(BOUNDS);
+        for n in 0..50 {
+            inlets.requests.try_send(request(Slot::new().0)).unwrap();
+            inlets.events.try_send(event(n)).unwrap();
+        }
+        let mut events = 0;
+        for _ in 0..40 {
+            let batch = lanes.gather(1, true).await.unwrap();
+            assert_eq!(batch.len(), 1);
+            events += batch.iter().filter(|item| matches!(item.origin, Origin::Event(_))).count();
+        }
+        assert!((5..=35).contains(&events), "{events} events of 40");
+    }
+
+    #[tokio::test]
+    async fn a_withdrawn_request_is_not_taken_and_a_claimed_one_not_withdrawn() {
+        let (inlets, mut lanes) = lanes(BOUNDS);
+        let (gone, _receiver) = Slot::new();
+        let (kept, receiver) = Slot::new();
+        inlets.requests.try_send(request(Arc::clone(&gone))).unwrap();
+        inlets.requests.try_send(request(Arc::clone(&kept))).unwrap();
+        assert!(gone.withdraw());
+        assert_eq!(lanes.gather(10, true).await.unwrap().len(), 1);
+        assert!(!kept.withdraw());
+        kept.answer(Err(Refused::Busy));
+        assert_eq!(receiver.await, Ok(Err(Refused::Busy)));
+    }
+
+    #[tokio::test]
+    async fn events_wait_while_effects_are_at_their_bound() {
+        let (inlets, mut lanes) = lanes(BOUNDS);
+        inlets.events.try_send(event(1)).unwrap();
+        inlets.requests.try_send(request(Slot::new().0)).unwrap();
+        assert_eq!(lanes.gather(10, false).await.unwrap().len(), 1);
+        assert_eq!(lanes.gather(10, true).await.unwrap().len(), 1);
+    }
+}

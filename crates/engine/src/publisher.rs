@@ -1,0 +1,273 @@
+//! Hands committed events to the producer, in order, and keeps count of what Kafka has acknowledged.
+//!
+//! Nothing is lost by anything that happens here: a row above the cursor is in the outbox, and is read again.
+
+use crate::backoff::Backoff;
+use crate::health::Health;
+use crate::kafka::{KafkaContext, KafkaSettings};
+use crate::outbox::{OutboxRow, above};
+use common::events::CONTENT_TYPE;
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext, PurgeConfig, ThreadedProducer};
+use sqlx::postgres::PgPool;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How many rows are read from the outbox at once.
+pub(crate) const PAGE: i64 = 500;
+/// How often the publisher looks whether the outbox holds more than it was handed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The rows of one batch.
+pub(crate) struct Handover {
+    pub(crate) first_seq: i64,
+    pub(crate) rows: Vec<OutboxRow>,
+}
+
+/// Rows of another writer, to be published for it.
+pub(crate) struct Swept {
+    pub(crate) rows: Vec<OutboxRow>,
+    pub(crate) reports: Arc<Reports>,
+}
+
+/// Counts down the delivery reports of one handover.
+pub(crate) struct Reports {
+    open: AtomicUsize,
+    failed: AtomicBool,
+    changed: Arc<Notify>,
+}
+
+impl Reports {
+    pub(crate) fn new(rows: usize, changed: Arc<Notify>) -> Arc<Self> {
+        Arc::new(Self { open: AtomicUsize::new(rows), failed: AtomicBool::new(false), changed })
+    }
+
+    pub(crate) fn done(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0
+    }
+
+    pub(crate) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    fn report(&self, delivered: bool) {
+        if !delivered {
+            self.failed.store(true, Ordering::Release);
+        }
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 || !delivered {
+            self.changed.notify_one();
+        }
+    }
+}
+
+struct Deliveries {
+    kafka: KafkaContext,
+}
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.kafka.error(error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Reports>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, reports: Arc<Reports>) {
+        match result {
+            Ok(_) => self.kafka.health.set_kafka(true),
+            Err((error, _)) => tracing::warn!(%error, "an event was not delivered and will be sent again"),
+        }
+        reports.report(result.is_ok());
+    }
+}
+
+type KafkaProducer = ThreadedProducer<Deliveries, NoCustomPartitioner>;
+
+/// What was handed to the producer and is not yet acknowledged: in order, with the number of its last row.
+struct InFlight {
+    last_seq: i64,
+    reports: Arc<Reports>,
+}
+
+pub(crate) struct Publisher {
+    pub(crate) settings: KafkaSettings,
+    pub(crate) pool: PgPool,
+    pub(crate) writer: Uuid,
+    pub(crate) health: Arc<Health>,
+    pub(crate) handovers: mpsc::Receiver<Handover>,
+    pub(crate) swept: mpsc::Receiver<Swept>,
+    /// Topics are there.
+    pub(crate) ready: CancellationToken,
+    pub(crate) stop: CancellationToken,
+}
+
+struct State {
+    producer: Arc<KafkaProducer>,
+    handed_seq: i64,
+    in_flight: VecDeque<InFlight>,
+    changed: Arc<Notify>,
+}
+
+impl Publisher {
+    /// Runs until it is told to stop; then what is in flight gets some time to arrive.
+    pub(crate) async fn run(mut self) {
+        tokio::select! {
+            () = self.ready.cancelled() => {}
+            () = self.stop.cancelled() => return,
+        }
+        let Some(producer) = self.make_producer().await else { return };
+        let mut state = State { producer, handed_seq: 0, in_flight: VecDeque::new(), changed: Arc::new(Notify::new()) };
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = state.changed.notified() => {}
+                Some(handover) = self.handovers.recv() => self.take(&mut state, handover).await,
+                Some(swept) = self.swept.recv() => self.send(&mut state, &swept.rows, &swept.reports).await,
+                _ = look.tick() => self.catch_up(&mut state).await,
+                () = self.stop.cancelled() => break,
+            }
+            if !self.advance(&mut state) {
+                self.replace_producer(&mut state).await;
+            }
+        }
+        self.finish(state).await;
+    }
+
+    /// The next rows, where none is missing before them; else the gap is read from the outbox.
+    async fn take(&mut self, state: &mut State, handover: Handover) {
+        let Some(last) = handover.rows.last().map(|row| row.seq) else { return };
+        if last <= state.handed_seq {
+            return;
+        }
+        if handover.first_seq != state.handed_seq + 1 {
+            self.catch_up(state).await;
+            return;
+        }
+        self.hand(state, &handover.rows).await;
+    }
+
+    /// Reads what was committed and not handed over.
+    async fn catch_up(&mut self, state: &mut State) {
+        while state.handed_seq < self.health.committed_seq() && !self.stop.is_cancelled() {
+            match timeout(Duration::from_secs(5), above(&self.pool, self.writer, state.handed_seq, PAGE)).await {
+                Ok(Ok(rows)) if rows.is_empty() => return,
+                Ok(Ok(rows)) => self.hand(state, &rows).await,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the outbox can't be read");
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    async fn hand(&mut self, state: &mut State, rows: &[OutboxRow]) {
+        let Some(last_seq) = rows.last().map(|row| row.seq) else { return };
+        let reports = Reports::new(rows.len(), Arc::clone(&state.changed));
+        state.in_flight.push_back(InFlight { last_seq, reports: Arc::clone(&reports) });
+        state.handed_seq = last_seq;
+        self.send(state, rows, &reports).await;
+    }
+
+    /// Enqueues rows in order, waiting while the producer's queue is full.
+    async fn send(&mut self, state: &mut State, rows: &[OutboxRow], reports: &Arc<Reports>) {
+        for row in rows {
+            let mut buffer = Uuid::encode_buffer();
+            let key: &str = row.key.as_hyphenated().encode_lower(&mut buffer);
+            let mut record = BaseRecord::with_opaque_to(&row.topic, Arc::clone(reports))
+                .key(key)
+                .payload(row.value.as_str())
+                .headers(headers(row));
+            while let Err((error, refused)) = state.producer.send(record) {
+                if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                    tracing::warn!(%error, topic = row.topic, "an event was not enqueued");
+                    reports.report(false);
+                    return;
+                }
+                self.advance(state);
+                if self.stop.is_cancelled() || reports.failed() {
+                    reports.report(false);
+                    return;
+                }
+                sleep(Duration::from_millis(10)).await;
+                record = refused;
+            }
+        }
+    }
+
+    /// Moves the cursor over what was acknowledged; false where a delivery failed, or the producer gave up.
+    fn advance(&self, state: &mut State) -> bool {
+        while let Some(first) = state.in_flight.front() {
+            if first.reports.failed() {
+                return false;
+            }
+            if !first.reports.done() {
+                break;
+            }
+            self.health.set_published_seq(first.last_seq);
+            state.in_flight.pop_front();
+        }
+        state.producer.client().fatal_error().is_none()
+            && state.in_flight.iter().all(|handover| !handover.reports.failed())
+    }
+
+    /// After a failed delivery: a new producer, which starts again at the cursor.
+    async fn replace_producer(&mut self, state: &mut State) {
+        tracing::warn!(from_seq = self.health.published_seq() + 1, "the producer is replaced");
+        sleep(Duration::from_secs(1)).await;
+        state.producer.purge(PurgeConfig::default().queue().inflight());
+        let Some(producer) = self.make_producer().await else { return };
+        let old = std::mem::replace(&mut state.producer, producer);
+        // Its threads are joined, which blocks.
+        tokio::task::spawn_blocking(move || drop(old));
+        state.in_flight.clear();
+        state.handed_seq = self.health.published_seq();
+        self.catch_up(state).await;
+    }
+
+    async fn make_producer(&self) -> Option<Arc<KafkaProducer>> {
+        let mut waiting = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+        while !self.stop.is_cancelled() {
+            let context = Deliveries { kafka: KafkaContext { health: Arc::clone(&self.health) } };
+            match self.settings.producer().create_with_context(context) {
+                Ok(producer) => return Some(Arc::new(producer)),
+                Err(error) => tracing::error!(%error, "no producer"),
+            }
+            sleep(waiting.next_delay()).await;
+        }
+        None
+    }
+
+    /// At the end: what is committed goes out, if Kafka takes it in time.
+    async fn finish(&mut self, mut state: State) {
+        while let Ok(handover) = self.handovers.try_recv() {
+            if handover.first_seq == state.handed_seq + 1 {
+                let rows = handover.rows;
+                self.hand(&mut state, &rows).await;
+            }
+        }
+        let producer = Arc::clone(&state.producer);
+        let flushed = tokio::task::spawn_blocking(move || producer.flush(Duration::from_secs(5)));
+        if !matches!(flushed.await, Ok(Ok(()))) {
+            tracing::warn!("the producer was not flushed in time: another process will publish the rest");
+        }
+        self.advance(&mut state);
+        tokio::task::spawn_blocking(move || drop(state));
+    }
+}
+
+fn headers(row: &OutboxRow) -> OwnedHeaders {
+    OwnedHeaders::new_with_capacity(2)
+        .insert(Header { key: "content-type", value: Some(CONTENT_TYPE) })
+        .insert(Header { key: "traceparent", value: Some(row.traceparent.as_str()) })
+}
