@@ -6,7 +6,7 @@ use crate::backoff::Backoff;
 use crate::health::Health;
 use crate::kafka::{KafkaContext, KafkaSettings};
 use crate::outbox::{OutboxRow, above};
-use common::events::CONTENT_TYPE;
+use common::events::{CONTENT_TYPE, ORDER_CREATED};
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
@@ -133,7 +133,10 @@ impl Publisher {
                 () = state.changed.notified() => {}
                 Some(handover) = self.handovers.recv() => self.take(&mut state, handover).await,
                 Some(swept) = self.swept.recv() => self.send(&mut state, &swept.rows, &swept.reports).await,
-                _ = look.tick() => self.catch_up(&mut state).await,
+                _ = look.tick() => {
+                    self.look_for_kafka(&state).await;
+                    self.catch_up(&mut state).await;
+                }
                 () = self.stop.cancelled() => break,
             }
             if !self.advance(&mut state) {
@@ -141,6 +144,20 @@ impl Publisher {
             }
         }
         self.finish(state).await;
+    }
+
+    /// Where Kafka was away: whether it is back, also while there is nothing to send.
+    async fn look_for_kafka(&self, state: &State) {
+        if self.health.kafka() {
+            return;
+        }
+        let producer = Arc::clone(&state.producer);
+        let asked = tokio::task::spawn_blocking(move || {
+            producer.client().fetch_metadata(Some(ORDER_CREATED.name), Duration::from_secs(1)).is_ok()
+        });
+        if let Ok(true) = asked.await {
+            self.health.set_kafka(true);
+        }
     }
 
     /// The next rows, where none is missing before them; else the gap is read from the outbox.

@@ -7,6 +7,7 @@ use crate::effects::{EFFECTS_MAX, Effects, Perform};
 use crate::health::Health;
 use crate::kafka::{KafkaSettings, make_topics};
 use crate::lanes::{Bounds, IdempotencyKey, Item, Origin, Refused, Slot, Work, lanes};
+use crate::outbox::set_published;
 use crate::publisher::Publisher;
 use crate::session::SessionBounds;
 use crate::sweeper::Sweeper;
@@ -120,6 +121,10 @@ pub struct Engine<M: Machine> {
     stop_publishing: CancellationToken,
     leave_group: CancellationToken,
     stop_writer: oneshot::Sender<()>,
+    gone: CancellationToken,
+    /// For the last word on what was published.
+    pool: PgPool,
+    writer_id: Uuid,
     tasks: Tasks,
 }
 
@@ -149,7 +154,9 @@ impl<M: Machine> Engine<M> {
         let stop_publishing = CancellationToken::new();
         let leave_group = CancellationToken::new();
         let topics_ready = CancellationToken::new();
+        let gone = CancellationToken::new();
         let position = new_position();
+        let pool = settings.pool.clone();
         let offsets = Offsets::new();
         let backoffs = Arc::new(Backoffs::default());
         tracing::info!(writer = short(position.writer), "the writer starts");
@@ -199,13 +206,30 @@ impl<M: Machine> Engine<M> {
             readers.push(tokio::spawn(timer.run(pool, lane, backoffs, stop_reading.clone())));
         }
         let tasks = Tasks {
-            writer: tokio::spawn(writer.run(stopped)),
+            writer: tokio::spawn({
+                let guard = gone.clone().drop_guard();
+                async move {
+                    let _guard = guard;
+                    writer.run(stopped).await;
+                }
+            }),
             readers,
             publishers: vec![tokio::spawn(publisher.run()), tokio::spawn(sweeper.run())],
             consumer: tokio::spawn(consumer.run()),
         };
         let writer = Writer { requests: inlets.requests, health: Arc::clone(&health) };
-        Self { writer, health, stop_reading, stop_publishing, leave_group, stop_writer, tasks }
+        Self {
+            writer,
+            health,
+            stop_reading,
+            stop_publishing,
+            leave_group,
+            stop_writer,
+            gone,
+            pool,
+            writer_id: position.writer,
+            tasks,
+        }
     }
 
     #[must_use]
@@ -216,6 +240,12 @@ impl<M: Machine> Engine<M> {
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
+    }
+
+    /// Cancelled when the writer has ended, also by a panic of `load` or `save`: then the process has to end too.
+    #[must_use]
+    pub fn gone(&self) -> CancellationToken {
+        self.gone.clone()
     }
 
     /// After HTTP is drained: reads no more, finishes what was read, flushes the producer, leaves the group.
@@ -231,6 +261,10 @@ impl<M: Machine> Engine<M> {
         self.stop_publishing.cancel();
         for publisher in self.tasks.publishers {
             let _ = timeout(DRAIN_BOUND, publisher).await;
+        }
+        let last_word = set_published(&self.pool, self.writer_id, self.health.published_seq());
+        if !matches!(timeout(DRAIN_BOUND, last_word).await, Ok(Ok(()))) {
+            tracing::warn!("the cursor was not moved at the end: some events will be published twice");
         }
         self.leave_group.cancel();
         let _ = timeout(DRAIN_BOUND, self.tasks.consumer).await;

@@ -1,1 +1,11 @@
+//! What the tests and the demo speak to the fleet with. Never a dependency of a service.
+//!
+//! - [`api`]: the fleet's HTTP, as a client sees it
+//! - [`eventually`]: waiting with a bound, never sleeping
+//! - [`fleet`]: the stack and the services, as processes of the test binary itself
+//! - [`ledger`]: the books, read by SQL, for audits only
 
+pub mod api;
+pub mod eventually;
+pub mod fleet;
+pub mod ledger;
