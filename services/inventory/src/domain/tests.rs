@@ -35,7 +35,7 @@ impl World {
         let known = products.iter().filter_map(|id| self.stock.get(id).map(|row| (*id, row.clone())));
         let mut set = Set { stock: Rows::loaded(known.collect::<Vec<_>>()), reservations, movements: Vec::new() };
 
-        let mut cx = Context::new("inventory", Ids::Counted(self.ids), Cause::own(NOW));
+        let mut cx = Context::new("inventory-service", Ids::Counted(self.ids), Cause::own(NOW));
         let replies = commands.iter().map(|command| apply(Opening::Empty, &mut set, command, &mut cx)).collect();
 
         for row in set.reservations.inserted() {

@@ -165,7 +165,7 @@ fn a_demo_product_opens_with_a_movement_and_only_once() {
         Command::ProductChanged(Product { product_id, version, sku: "S".to_owned(), name: "N".to_owned() })
     };
     let mut set = Set::default();
-    let mut cx = Context::new("inventory", Ids::Counted(0), Cause::own(NOW));
+    let mut cx = Context::new("inventory-service", Ids::Counted(0), Cause::own(NOW));
     for command in [product(1, 1), product(1, 2), product(23, 1), product(24, 1), product(25, 1)] {
         apply(Opening::Demo, &mut set, &command, &mut cx).unwrap();
     }
