@@ -1,0 +1,1 @@
+//! Who calls: bearer tokens, verified against the keys of the issuer.
