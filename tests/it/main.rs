@@ -1,1 +1,112 @@
-fn main() {}
+//! The fleet, tested as its clients meet it: on real Postgres, Kafka and Redis, two replicas of every service, HTTP in,
+//! HTTP and Kafka out. Each test has its own customers, products and orders, so that all of them run together.
+//!
+//! The services are processes of this very binary, which runs one where [`SERVICE`] names it.
+
+mod access;
+mod buyers;
+mod idempotency;
+mod orders;
+mod problems;
+mod refunds;
+mod shop;
+
+use anyhow::{Context, Result};
+use libtest_mimic::{Arguments, Failed, Trial};
+use shop::Shop;
+use std::process::ExitCode;
+use std::sync::Arc;
+use testkit::fleet::{Fleet, SERVICE};
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+/// The fleet that the tests share, started by the first of them.
+struct Shared {
+    runtime: Runtime,
+    fleet: OnceCell<Fleet>,
+}
+
+impl Shared {
+    async fn shop(&self) -> Result<Shop> {
+        let fleet = self.fleet.get_or_try_init(Fleet::start).await.context("starting the fleet")?;
+        Shop::open(fleet).await
+    }
+}
+
+/// One trial for each function. One that is not named here is dead code, which the lints refuse.
+macro_rules! trials {
+    ($shared:expr, $($module:ident :: $test:ident),+ $(,)?) => {
+        vec![$({
+            let shared = Arc::clone($shared);
+            Trial::test(concat!(stringify!($module), "::", stringify!($test)), move || {
+                let run = async { $module::$test(shared.shop().await?).await };
+                shared.runtime.block_on(run).map_err(|error| Failed::from(format!("{error:?}")))
+            })
+        }),+]
+    };
+}
+
+fn main() -> ExitCode {
+    if let Some(name) = std::env::var_os(SERVICE) {
+        return serve(&name.to_string_lossy());
+    }
+    let mut arguments = Arguments::from_args();
+    // They wait for the fleet most of the time.
+    arguments.test_threads.get_or_insert(8);
+    let runtime = Runtime::new().expect("a runtime");
+    let shared = Arc::new(Shared { runtime, fleet: OnceCell::new() });
+    let trials = trials![
+        &shared,
+        access::a_customer_sees_only_what_is_theirs,
+        access::an_admin_sees_everybodys,
+        access::tokens_are_needed_and_roles_are_kept,
+        buyers::ten_units_and_two_hundred_buyers,
+        buyers::one_unit_and_many_buyers_again_and_again,
+        idempotency::a_repeat_gets_the_first_answer,
+        idempotency::repeats_at_once_make_one_order,
+        orders::a_paid_order_is_confirmed_and_told_of,
+        orders::an_order_short_of_stock_is_rejected,
+        orders::a_declined_order_can_be_paid_again,
+        orders::a_declined_order_expires,
+        orders::an_order_cancelled_while_declined_is_voided,
+        orders::an_order_cancelled_after_payment_is_refunded,
+        orders::an_order_is_shipped_and_delivered,
+        orders::a_provider_that_does_not_answer_charges_once,
+        orders::a_provider_that_fails_twice_charges_once,
+        orders::prices_come_from_the_catalogue,
+        orders::cancel_races_with_payment,
+        problems::bad_input_gets_a_problem,
+        problems::orders_that_can_not_be,
+        refunds::an_admin_pays_back_a_part,
+        refunds::more_than_was_captured_is_refused,
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Some(fleet) = shared.fleet.get() {
+        let audited = shared.runtime.block_on(async { fleet.ledger().audit().await });
+        shared.runtime.block_on(fleet.stop());
+        if let Err(error) = audited {
+            eprintln!("the books are wrong: {error:?}");
+            return ExitCode::FAILURE;
+        }
+    }
+    conclusion.exit_code()
+}
+
+/// Runs one service until it is told to stop.
+fn serve(name: &str) -> ExitCode {
+    let served = match name {
+        "product" => product::serve(),
+        "inventory" => inventory::serve(),
+        "order" => order::serve(),
+        "payment" => payment::serve(),
+        "notification" => notification::serve(),
+        _ => Err(anyhow::anyhow!("no service is called {name}")),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
