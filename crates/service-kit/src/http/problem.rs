@@ -5,18 +5,24 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use engine::{Answer, Refused};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// Why a request was refused.
+/// Why a request was refused. Boxed, because it is the error of every handler.
+#[derive(Debug, Clone)]
+pub struct Problem(Box<Members>);
+
+/// Why a request was refused (RFC 9457).
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Problem {
+struct Members {
     /// Always `about:blank`: `code` tells the kinds apart.
     #[schema(example = "about:blank")]
     r#type: Cow<'static, str>,
@@ -45,7 +51,7 @@ pub struct Problem {
     request_id: Option<String>,
     #[serde(skip)]
     #[schema(ignore)]
-    header: Option<(http::HeaderName, HeaderValue)>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// One part of the request that is to blame.
@@ -59,12 +65,12 @@ pub struct FieldError {
 }
 
 /// How long a client should wait after a 503, in seconds.
-const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
+const RETRY_AFTER_S: u32 = 1;
 
 impl Problem {
     #[must_use]
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Members {
             r#type: Cow::Borrowed("about:blank"),
             title: Cow::Borrowed(status.canonical_reason().unwrap_or("Error")),
             status: status.as_u16(),
@@ -74,20 +80,25 @@ impl Problem {
             id: None,
             request_id: None,
             header: None,
-        }
+        }))
     }
 
     /// Names a part of the request that is to blame.
     #[must_use]
     pub fn with_error(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
         self
     }
 
     /// Tells when to come back (RFC 9110, section 10.2.3).
     #[must_use]
     pub fn with_retry_after(self, seconds: u32) -> Self {
-        Self { header: Some((RETRY_AFTER, HeaderValue::from(seconds))), ..self }
+        self.with_header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
+        self
     }
 
     /// The request can't be read: no JSON, no UTF-8, a number out of range.
@@ -105,8 +116,8 @@ impl Problem {
     /// No token, or none that is believed (RFC 6750, section 3).
     #[must_use]
     pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Self {
-        let header = Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
-        Self { header, ..Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail) }
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+            .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
     #[must_use]
@@ -152,15 +163,16 @@ impl Problem {
     }
 
     fn unavailable_as(code: &'static str, detail: &'static str) -> Self {
-        let header = Some((RETRY_AFTER, RETRY_AFTER_S));
-        Self { header, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_retry_after(RETRY_AFTER_S)
     }
 
     /// It may have been applied; a repeat under the same idempotency key tells.
     #[must_use]
     pub fn outcome_unknown(id: Option<Uuid>) -> Self {
         let detail = "it is not known yet whether this was done; repeat it under the same Idempotency-Key to find out";
-        Self { id, ..Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", detail) }
+        let mut problem = Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", detail);
+        problem.0.id = id;
+        problem
     }
 
     /// The cause belongs in the log, where it is handled, and not here.
@@ -171,27 +183,27 @@ impl Problem {
 
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.status
+        self.0.status
     }
 
     #[must_use]
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
-        &self.errors
+        &self.0.errors
     }
 
     fn body(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("problems are plain data")
+        serde_json::to_vec(&self.0).expect("problems are plain data")
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.status, self.code, self.detail)
+        write!(f, "{} {}: {}", self.0.status, self.0.code, self.0.detail)
     }
 }
 
@@ -199,18 +211,34 @@ impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = unsigned(status, Bytes::from(self.body()));
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.0.header {
             response.headers_mut().insert(name, value);
         }
         response
     }
 }
 
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Members::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Problem")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Members::schemas(schemas);
+    }
+}
+
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
-        Self { status: problem.status, body: problem.body(), location: None, etag: None, replayed: false }
+        Self { status: problem.0.status, body: problem.body(), location: None, etag: None, replayed: false }
     }
 }
 
