@@ -1,1 +1,90 @@
+//! PostgreSQL, Redis and Kafka as processes of this machine: for `cargo xtask up`, and for tests on a throw-away folder.
+//!
+//! - [`tools`]: finds the programs, or installs them from the system's package manager
+//! - [`kafka`], [`postgres`], [`redis`]: one server each
+//! - [`process`]: child processes that end with their parent
 
+pub mod kafka;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod redis;
+pub mod tools;
+
+pub use ports::Ports;
+
+use anyhow::{Context, Result};
+use kafka::Kafka;
+use postgres::Postgres;
+use redis::Redis;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+/// Where a stack keeps its data and where it listens.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data of all three servers.
+    pub dir: PathBuf,
+    /// Kafka's jars, shared by all stacks of a checkout.
+    pub jars: PathBuf,
+    pub ports: Ports,
+}
+
+/// Three running servers; dropping it stops them.
+pub struct Stack {
+    pub postgres: Postgres,
+    pub redis: Redis,
+    pub kafka: Kafka,
+}
+
+impl Stack {
+    /// Starts all three at once and waits until each is ready. `say` hears what takes long.
+    ///
+    /// # Errors
+    /// One sentence that says what is in the way: a missing tool, a taken port, a folder that can't be written.
+    pub fn start(options: &Options, say: &(dyn Fn(&str) + Sync)) -> Result<Self> {
+        let tools = tools::find_or_install(say)?;
+        let jars = kafka::resolve(&options.jars, &tools, say)?;
+        std::fs::create_dir_all(&options.dir)
+            .with_context(|| format!("the folder {} can't be made", options.dir.display()))?;
+        options.ports.check_free()?;
+        say("starting PostgreSQL, Redis and Kafka");
+        thread::scope(|scope| {
+            let postgres =
+                scope.spawn(|| Postgres::start(&tools, &options.dir.join("postgres"), options.ports.postgres));
+            let redis = scope.spawn(|| Redis::start(&tools, &options.dir.join("redis"), options.ports.redis));
+            let kafka = Kafka::start(&tools, &jars, &options.dir.join("kafka"), options.ports)?;
+            Ok(Self { postgres: joined(postgres)?, redis: joined(redis)?, kafka })
+        })
+    }
+
+    /// Stops all three, Kafka first.
+    pub fn stop(&mut self) {
+        self.kafka.stop();
+        self.redis.stop();
+        self.postgres.stop();
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn joined<T>(handle: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    handle.join().unwrap_or_else(|_| anyhow::bail!("a thread that starts a server panicked"))
+}
+
+/// The root of the checkout that this was built from.
+#[must_use]
+pub fn checkout() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// Where a checkout keeps Kafka's jars.
+#[must_use]
+pub fn jars_of(checkout: &Path) -> PathBuf {
+    checkout.join(".rtoms/kafka-jars")
+}
