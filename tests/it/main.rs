@@ -81,15 +81,19 @@ fn main() -> ExitCode {
         refunds::more_than_was_captured_is_refused,
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if let Some(fleet) = shared.fleet.get() {
-        let audited = shared.runtime.block_on(async { fleet.ledger().audit().await });
-        shared.runtime.block_on(fleet.stop());
-        if let Err(error) = audited {
+    let Some(Shared { runtime, fleet }) = Arc::into_inner(shared) else {
+        unreachable!("all trials have ended");
+    };
+    let Some(fleet) = fleet.into_inner() else { return conclusion.exit_code() };
+    let audited = runtime.block_on(fleet.ledger().audit());
+    fleet.stop(conclusion.has_failed() || audited.is_err());
+    match audited {
+        Ok(()) => conclusion.exit_code(),
+        Err(error) => {
             eprintln!("the books are wrong: {error:?}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
     }
-    conclusion.exit_code()
 }
 
 /// Runs one service until it is told to stop.

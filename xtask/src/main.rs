@@ -1,1 +1,86 @@
-fn main() {}
+//! The commands of this repository: `cargo xtask --help`.
+
+mod cargo;
+mod check;
+mod generated;
+mod services;
+mod sqlx;
+mod state;
+mod structure;
+mod up;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use up::UpArgs;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Starts, tests and checks RTOMS")]
+struct Xtask {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts PostgreSQL, Redis, Kafka and the five services on this machine; Ctrl-C stops them
+    Up(UpArgs),
+    /// Shows what runs
+    Status,
+    /// Stops what `up --detach` started
+    Down,
+    /// Runs one order of each kind against the running fleet
+    Demo,
+    /// Runs all tests, on a throw-away stack
+    Test {
+        /// For `cargo test`, such as the name of a test
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Checks everything that CI checks before the tests
+    Check,
+    /// Makes openapi/*.json anew
+    Openapi {
+        /// Only compares
+        #[arg(long)]
+        check: bool,
+    },
+    /// Makes .sqlx/ anew
+    Sqlx {
+        /// Only compares
+        #[arg(long)]
+        check: bool,
+    },
+    /// Starts a migrated PostgreSQL and prints its URL, for `SQLX_OFFLINE=false`; Ctrl-C stops it
+    DevDb,
+}
+
+fn main() -> ExitCode {
+    let done: Result<()> = match Xtask::parse().command {
+        Command::Up(args) => up::up(&args),
+        Command::Status => up::status(),
+        Command::Down => up::down(),
+        Command::Demo => cargo::run("the demo", &["run", "--quiet", "--package", "testkit", "--bin", "demo"]),
+        Command::Test { args } => test(&args),
+        Command::Check => check::check(),
+        Command::Openapi { check } => generated::openapi(check),
+        Command::Sqlx { check } => sqlx::prepare(check),
+        Command::DevDb => sqlx::dev_db(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test(args: &[String]) -> Result<()> {
+    // What the stack needs is installed before anything is compiled, so that a failure comes early.
+    let tools = stack::tools::find_or_install(&|what| eprintln!("{what}"))?;
+    stack::kafka::resolve(&stack::jars_of(&stack::checkout()), &tools, &|what| eprintln!("{what}"))?;
+    let mut words = vec!["test", "--workspace"];
+    words.extend(args.iter().map(String::as_str));
+    cargo::run("the tests", &words)
+}
