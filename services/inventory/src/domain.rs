@@ -35,8 +35,17 @@ pub struct Set {
 pub enum Reply {
     /// An event is dealt with.
     Done,
+    /// As `Done`, and a person should look at it.
+    Alerted(Alert),
     Adjusted(Movement),
     Refused(Refusal),
+}
+
+/// What does not happen while everybody keeps to the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alert {
+    /// The order service cancels what it has shipped. It gets no answer, for its stock is not back.
+    CancelledAfterShipping { order_id: Uuid },
 }
 
 /// Why a request is not done.
@@ -87,7 +96,7 @@ pub fn products_of(commands: &[&Command], reservations: &Rows<Uuid, Reservation>
 pub fn apply(opening: Opening, set: &mut Set, command: &Command, cx: &mut Context) -> Result<Reply, Poison> {
     match command {
         Command::OrderCreated { order_id, lines } => order_created(set, *order_id, lines, cx),
-        Command::OrderCancelled { order_id } => order_cancelled(set, *order_id, cx)?,
+        Command::OrderCancelled { order_id } => return order_cancelled(set, *order_id, cx),
         Command::OrderShipped { order_id } => order_shipped(set, *order_id, cx)?,
         Command::ProductChanged(product) => product_changed(opening, set, product, cx),
         Command::Adjust(adjustment) => return Ok(adjust(set, adjustment, cx)),
@@ -129,20 +138,15 @@ fn order_created(set: &mut Set, order_id: Uuid, lines: &Lines, cx: &mut Context)
 }
 
 /// Gives back what is held, and answers: also where nothing is held, and each time that the cancel comes again.
-fn order_cancelled(set: &mut Set, order_id: Uuid, cx: &mut Context) -> Result<(), Poison> {
+fn order_cancelled(set: &mut Set, order_id: Uuid, cx: &mut Context) -> Result<Reply, Poison> {
     match set.reservations.get(&order_id).map(|known| known.status) {
         None => set.reservations.put(order_id, Reservation::mark(order_id, cx.now())),
         Some(Status::Held) => end(set, order_id, Status::Released, cx)?,
         Some(Status::Rejected | Status::Released) => {}
-        Some(Status::Shipped) => {
-            // The order service never cancels what it has shipped. To answer would tell it that the stock is back.
-            tracing::error!(%order_id, "alert: a shipped order is cancelled");
-            cx.ignore("shipped order cancelled");
-            return Ok(());
-        }
+        Some(Status::Shipped) => return Ok(Reply::Alerted(Alert::CancelledAfterShipping { order_id })),
     }
     cx.emit(ENDED, &InventoryEvent::Released(OrderRef { order_id }));
-    Ok(())
+    Ok(Reply::Done)
 }
 
 /// What is held leaves the house.

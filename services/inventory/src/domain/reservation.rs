@@ -1,5 +1,6 @@
 //! What an order holds.
 
+use serde::Serialize;
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -11,7 +12,9 @@ pub const OUT_OF_STOCK: &str = "out_of_stock";
 pub type Lines = BTreeMap<Uuid, u32>;
 
 /// `held` becomes `released` or `shipped`; the other three are final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ReservationStatus)]
 pub enum Status {
     Held,
     Rejected,

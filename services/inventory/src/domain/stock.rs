@@ -1,6 +1,7 @@
 //! The pieces of a product, and the movements that they are the sum of.
 
 use super::{Context, Product};
+use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -24,7 +25,9 @@ pub struct Stock {
 }
 
 /// Why pieces move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MovementKind)]
 pub enum Kind {
     Adjust,
     Reserve,

@@ -58,9 +58,16 @@ fn shuffled(events: &[Command], keys: &[(u32, bool)]) -> Vec<Command> {
 }
 
 /// The rows without what tells how they came to be: times, versions, marks.
-fn outcome(world: &World) -> (Vec<(i64, i64)>, Vec<(Uuid, Status)>) {
-    let stock = world.stock.values().map(|row| (row.on_hand, row.reserved)).collect();
-    (stock, world.reservations.iter().map(|(id, row)| (*id, row.status)).collect())
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    pieces: Vec<(i64, i64)>,
+    orders: BTreeMap<Uuid, Status>,
+}
+
+fn outcome(world: &World) -> Outcome {
+    let pieces = world.stock.values().map(|row| (row.on_hand, row.reserved)).collect();
+    let orders = world.reservations.iter().map(|(id, row)| (*id, row.status)).collect();
+    Outcome { pieces, orders }
 }
 
 proptest! {
