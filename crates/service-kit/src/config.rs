@@ -7,6 +7,7 @@ pub use secret::{KafkaProperty, Secret};
 
 use crate::http::openapi::SpecUrl;
 use crate::telemetry::LogFormat;
+use anyhow::Context;
 use engine::{KafkaSettings, Machine, SessionBounds, Settings};
 use sqlx::postgres::PgConnectOptions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -117,9 +118,14 @@ impl DatabaseArgs {
     /// # Errors
     /// The URL is none of Postgres.
     pub fn options(&self) -> anyhow::Result<PgConnectOptions> {
-        // The cause could repeat the password.
-        PgConnectOptions::from_str(self.database_url.expose())
-            .map_err(|_| anyhow::anyhow!("DATABASE_URL is no URL of the form postgres://role:password@host/database"))
+        let url = self.database_url.expose();
+        // sqlx takes any scheme for its own.
+        let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        // The cause of a refusal could repeat the password.
+        PgConnectOptions::from_str(url)
+            .ok()
+            .filter(|_| is_postgres)
+            .context("DATABASE_URL is no URL of the form postgres://role:password@host/database")
     }
 }
 

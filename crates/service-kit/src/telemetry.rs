@@ -4,7 +4,7 @@ mod process_metrics;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::panic::PanicHookInfo;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing_subscriber::EnvFilter;
@@ -54,6 +54,9 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 /// # Errors
 /// Another recorder is installed.
 pub(crate) fn metrics() -> Result<&'static PrometheusHandle, BuildError> {
+    // Two threads that are first (in tests) would else install one each.
+    static FIRST: Mutex<()> = Mutex::new(());
+    let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = METRICS.get() {
         return Ok(handle);
     }

@@ -150,16 +150,16 @@ fn parse(list: &str) -> Option<Tags> {
 mod tests {
     use super::*;
 
-    fn header(name: HeaderName, values: &[&str]) -> Result<Option<Tags>, Problem> {
+    fn header(name: &HeaderName, values: &[&str]) -> Result<Option<Tags>, Problem> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(&name, HeaderValue::from_str(value).unwrap());
+            headers.append(name, HeaderValue::from_str(value).unwrap());
         }
-        tags(&headers, &name)
+        tags(&headers, name)
     }
 
     fn if_match(values: &[&str]) -> Result<Option<Vec<i64>>, Problem> {
-        IfMatch(header(IF_MATCH, values)?).versions()
+        IfMatch(header(&IF_MATCH, values)?).versions()
     }
 
     #[test]
@@ -178,14 +178,14 @@ mod tests {
 
     #[test]
     fn if_none_match_compares_weakly() {
-        let matches = |values: &[&str]| IfNoneMatch(header(IF_NONE_MATCH, values).unwrap()).matches("\"7-12\"");
+        let matches = |values: &[&str]| IfNoneMatch(header(&IF_NONE_MATCH, values).unwrap()).matches("\"7-12\"");
         assert!(matches(&["\"7-12\""]) && matches(&["W/\"7-12\""]) && matches(&["\"x\", \"7-12\""]) && matches(&["*"]));
         assert!(!matches(&[]) && !matches(&["\"7\""]) && !matches(&["\"7-13\""]));
     }
 
     #[test]
     fn a_client_that_is_up_to_date_gets_a_304() {
-        let known = IfNoneMatch(header(IF_NONE_MATCH, &["\"7\""]).unwrap());
+        let known = IfNoneMatch(header(&IF_NONE_MATCH, &["\"7\""]).unwrap());
         let response = respond(&known, etag(7), 1);
         assert_eq!((response.status().as_u16(), &response.headers()[ETAG]), (304, &HeaderValue::from_static("\"7\"")));
         assert_eq!(respond(&known, etag(8), 1).status(), 200);

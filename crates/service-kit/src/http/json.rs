@@ -58,7 +58,7 @@ where
     refuse_nul(body)?;
     let mut reader = serde_json::Deserializer::from_slice(body);
     let dto = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = from_serde(error.path());
+        let pointer = from_serde(error.path(), &error.inner().to_string());
         refusal(pointer, error.inner())
     })?;
     reader.end().map_err(|error| refusal(String::new(), &error))?;
@@ -66,13 +66,10 @@ where
 }
 
 /// What can't be read is a 400; what can be read, but has another shape, a 422.
-fn refusal(mut pointer: String, error: &serde_json::Error) -> Problem {
+fn refusal(pointer: String, error: &serde_json::Error) -> Problem {
     let detail = cut(error.to_string(), MAX_DETAIL);
     if error.classify() != Category::Data {
         return Problem::malformed(format!("the body is no JSON: {detail}"));
-    }
-    if let Some(field) = detail.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-        push_key(&mut pointer, field);
     }
     Problem::validation_failed().with_error(pointer, detail)
 }

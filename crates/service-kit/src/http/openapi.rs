@@ -1,6 +1,7 @@
 //! The specification of a service, and Swagger UI that shows all five.
 
 use super::problem::Problem;
+use http::StatusCode;
 use std::str::FromStr;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityScheme};
@@ -62,6 +63,9 @@ pub fn document(title: &str, description: &str, mut openapi: OpenApi) -> OpenApi
     set_token_url(&mut openapi, DEFAULT_TOKEN_URL);
     for operation in openapi.paths.paths.values_mut().flat_map(operations) {
         let responses = &mut operation.responses.responses;
+        for (status, response) in responses.iter_mut() {
+            describe(status, response);
+        }
         for (status, description) in [("4XX", "The request was refused"), ("5XX", "The request could not be served")] {
             responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem_response(description)));
         }
@@ -78,6 +82,16 @@ pub(crate) fn set_token_url(openapi: &mut OpenApi, url: &str) {
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
+
+/// OpenAPI asks for a description of every response; the name of the status is one.
+fn describe(status: &str, response: &mut RefOr<Response>) {
+    if let RefOr::T(response) = response
+        && response.description.is_empty()
+    {
+        let name = StatusCode::from_bytes(status.as_bytes()).ok().and_then(|status| status.canonical_reason());
+        name.unwrap_or("Response").clone_into(&mut response.description);
+    }
 }
 
 fn problem_response(description: &str) -> Response {

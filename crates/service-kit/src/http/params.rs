@@ -46,8 +46,8 @@ where
         let query = parts.uri.query().unwrap_or_default().split('&').filter(own).collect::<Vec<_>>().join("&");
         let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         let dto = serde_path_to_error::deserialize(reader).map_err(|error| {
-            let detail = cut(error.inner().to_string(), 200);
-            Problem::validation_failed().with_error(from_serde(error.path()), detail)
+            let detail = error.inner().to_string();
+            Problem::validation_failed().with_error(from_serde(error.path(), &detail), cut(detail, 200))
         })?;
         validated(dto).map(Self)
     }

@@ -6,8 +6,8 @@ use std::fmt::Write;
 /// Keys come from the client: no more of them is repeated than helps.
 const MAX_POINTER: usize = 256;
 
-/// Of a path in a document that could not be deserialised.
-pub(super) fn from_serde(path: &Path) -> String {
+/// Of what could not be deserialised, from the path at which that was noticed and what was said of it.
+pub(super) fn from_serde(path: &Path, message: &str) -> String {
     let mut pointer = String::new();
     for segment in path {
         match segment {
@@ -15,6 +15,11 @@ pub(super) fn from_serde(path: &Path) -> String {
             Segment::Map { key } | Segment::Enum { variant: key } => push_key(&mut pointer, key),
             Segment::Unknown => {}
         }
+    }
+    // Noticed at the object, and said of one of its fields.
+    let said = ["missing field `", "duplicate field `"].iter().find_map(|start| message.strip_prefix(start));
+    if let Some(field) = said.and_then(|rest| rest.split('`').next()) {
+        push_key(&mut pointer, field);
     }
     cut(pointer, MAX_POINTER)
 }
