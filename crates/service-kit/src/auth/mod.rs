@@ -1,1 +1,17 @@
-//! Who calls: bearer tokens, verified against the keys of the issuer.
+//! Who calls: bearer tokens (RFC 6750), verified against the keys of the issuer.
+//!
+//! - [`Verifier`]: a token's signature and claims; made by [`remote`], or by [`Verifier::new`] with keys at hand
+//! - [`Caller`], [`Admin`], [`MaybeCaller`]: extractors, which find the verifier among the request's extensions:
+//!   `router.layer(Extension(verifier))`
+
+mod extract;
+mod keys;
+mod remote;
+#[cfg(test)]
+mod tests;
+mod verifier;
+
+pub use extract::{Admin, Caller, MaybeCaller};
+pub use keys::{KeySet, Keys, publish};
+pub use remote::remote;
+pub use verifier::{Refused, Settings, Verifier};
