@@ -14,13 +14,13 @@ mod tests;
 
 pub use attempt::{Attempt, AttemptState};
 pub use call::{ChargeIntent, ChargeOutcome, Effect, OpenCall, Policy, RefundIntent, RefundOutcome};
-pub use command::{Command, NewPayment};
+pub use command::{By, Command, NewPayment};
 pub use mark::{Mark, Wanted};
 pub use payment::{MAX_ATTEMPTS, Payment, State, Status};
 pub use refund::{Refund, RefundCause, RefundState};
 
 use common::events::{PaymentEvent, PaymentFact};
-use common::money::Currency;
+use common::money::{Currency, Money};
 use engine::Rows;
 use uuid::Uuid;
 
@@ -78,7 +78,7 @@ pub enum Refusal {
     PaymentNotRetryable(NotRetryable),
     /// More than what is captured and neither paid back nor about to be.
     RefundExceedsCapture {
-        left_minor: i64,
+        left: Money,
     },
     /// One call at a time: another charge or refund of the payment is under way.
     RefundInProgress,
@@ -140,9 +140,7 @@ fn known(policy: Policy, set: &mut Set, mut payment: Payment, command: &Command,
         Command::OrderCancelled { .. } => payment.order_cancelled(policy, cx),
         Command::StockReserved { .. } => payment.stock_reserved(policy, cx),
         Command::StockRejected { .. } => payment.stock_rejected(cx),
-        Command::Process { customer_id, payment_method, .. } => {
-            payment.process(customer_id.as_deref(), payment_method, policy, cx)
-        }
+        Command::Process { by, payment_method, .. } => payment.process(by, payment_method, policy, cx),
         Command::Refund { amount, reason, .. } => payment.refund(*amount, reason.clone(), policy, cx),
         Command::ChargeAnswered { attempt, outcome, .. } => payment.charge_answered(*attempt, outcome, policy, cx),
         Command::RefundAnswered { number, outcome, .. } => payment.refund_answered(*number, outcome, policy, cx),

@@ -23,8 +23,7 @@ pub enum Command {
     /// Pay a declined order again.
     Process {
         order_id: Uuid,
-        /// Whose payment it has to be; `None` for an admin.
-        customer_id: Option<String>,
+        by: By,
         payment_method: String,
     },
     /// By an admin.
@@ -61,6 +60,22 @@ pub struct NewPayment {
     pub payment_method: String,
     /// When the order service gives the order up.
     pub expires_at: OffsetDateTime,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// The `sub` of the token.
+    pub subject: String,
+    pub admin: bool,
+}
+
+impl By {
+    /// Whether they may see and change what is `customer_id`'s.
+    #[must_use]
+    pub fn may_touch(&self, customer_id: &str) -> bool {
+        self.admin || self.subject == customer_id
+    }
 }
 
 impl Command {

@@ -217,7 +217,7 @@ impl Payment {
             number: refund.number,
             key: refund.key(self.order_id),
             charge_key: Attempt::key(self.order_id, charged),
-            amount: self.money(refund.amount_minor),
+            amount: refund.amount(self.amount.currency()),
         }
     }
 
@@ -240,7 +240,12 @@ impl Payment {
         PaymentFact { attempt, ..totals }
     }
 
-    fn money(&self, minor: i64) -> Money {
+    /// Minor units of the payment's currency.
+    ///
+    /// # Panics
+    /// Where they are negative, which no part of an amount is.
+    #[must_use]
+    pub fn money(&self, minor: i64) -> Money {
         Money::new(minor, self.amount.currency()).expect("parts of an amount are never negative")
     }
 

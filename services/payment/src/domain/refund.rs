@@ -1,6 +1,7 @@
 //! One refund: one key at the provider.
 
 use super::{Attempt, OpenCall, SURPLUS_CAPTURE};
+use common::money::{Currency, Money};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -59,6 +60,13 @@ impl Refund {
             RefundCause::Surplus { attempt } => Attempt::key(order_id, attempt),
         };
         format!("{owner}/refund/{}", self.number)
+    }
+
+    /// # Panics
+    /// Never: it is a part of an amount, which is not negative.
+    #[must_use]
+    pub fn amount(&self, currency: Currency) -> Money {
+        Money::new(self.amount_minor, currency).expect("a part of an amount")
     }
 
     /// Whether it counts in the payment's totals.

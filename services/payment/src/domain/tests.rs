@@ -6,7 +6,6 @@ mod table;
 
 use super::*;
 use common::events::decode;
-use common::money::Money;
 use engine::{Cause, Ids};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -163,8 +162,8 @@ fn rejected() -> Command {
 }
 
 fn process() -> Command {
-    let customer_id = Some(CUSTOMER.to_owned());
-    Command::Process { order_id: order_id(), customer_id, payment_method: "pm_card_mastercard".to_owned() }
+    let by = By { subject: CUSTOMER.to_owned(), admin: false };
+    Command::Process { order_id: order_id(), by, payment_method: "pm_card_mastercard".to_owned() }
 }
 
 fn refund(minor: i64) -> Command {

@@ -102,7 +102,7 @@ impl Payment {
         self.refunds[at].state = RefundState::Refunded { reference };
         if self.refunds[at].in_totals() {
             let refund = &self.refunds[at];
-            let (amount, refund_id) = (Some(self.money(refund.amount_minor)), Some(refund.id));
+            let (amount, refund_id) = (Some(refund.amount(self.amount.currency())), Some(refund.id));
             let told = PaymentFact { amount, refund_id, reason: told_reason(refund), ..self.fact() };
             self.emit(&PaymentEvent::Refunded(told), cx);
             // Where nothing is owed any more, that was the answer to a cancel, too.

@@ -1,6 +1,6 @@
 //! What people ask of a payment: to pay again, and to pay back.
 
-use super::super::{Context, NotRetryable, Policy, RefundCause, Refusal, Reply};
+use super::super::{By, Context, NotRetryable, Policy, RefundCause, Refusal, Reply};
 use super::{MAX_ATTEMPTS, Payment, State};
 use common::money::Money;
 
@@ -8,12 +8,12 @@ impl Payment {
     /// Pays a declined order again, in time for the answer to come before the order expires.
     pub(in crate::domain) fn process(
         &mut self,
-        customer_id: Option<&str>,
+        by: &By,
         payment_method: &str,
         policy: Policy,
         cx: &mut Context,
     ) -> Reply {
-        if customer_id.is_some_and(|caller| caller != self.customer_id) {
+        if !by.may_touch(&self.customer_id) {
             return Reply::Refused(Refusal::PaymentNotFound);
         }
         let obstacle = if self.state != State::Declined {
@@ -47,7 +47,7 @@ impl Payment {
         let left_minor = self.left_minor();
         let amount_minor = amount.map_or(left_minor, Money::amount_minor);
         if amount_minor == 0 || amount_minor > left_minor {
-            return Reply::Refused(Refusal::RefundExceedsCapture { left_minor });
+            return Reply::Refused(Refusal::RefundExceedsCapture { left: self.money(left_minor) });
         }
         if self.due_at().is_some() {
             return Reply::Refused(Refusal::RefundInProgress);

@@ -266,13 +266,13 @@ fn nothing_is_paid_again_that_could_be_answered_after_the_order_has_expired() {
 #[test]
 fn another_customers_payment_is_not_found() {
     let mut world = World::after([created(), reserved(), charge_declined(1)]);
-    let by = |customer_id: Option<&str>| Command::Process {
+    let by = |subject: &str, admin: bool| Command::Process {
         order_id: order_id(),
-        customer_id: customer_id.map(ToOwned::to_owned),
+        by: By { subject: subject.to_owned(), admin },
         payment_method: "pm_card_visa".to_owned(),
     };
-    assert_eq!(world.apply(&by(Some("somebody else"))), Reply::Refused(Refusal::PaymentNotFound));
-    assert!(matches!(world.apply(&by(None)), Reply::Processing(_)), "an admin");
+    assert_eq!(world.apply(&by("somebody else", false)), Reply::Refused(Refusal::PaymentNotFound));
+    assert!(matches!(world.apply(&by("somebody else", true)), Reply::Processing(_)), "an admin");
 }
 
 #[test]

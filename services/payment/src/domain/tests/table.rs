@@ -108,7 +108,7 @@ fn because(refusal: &Refusal) -> String {
         Refusal::PaymentNotRetryable(NotRetryable::Status(status)) => format!("it is {}", status.as_str()),
         Refusal::PaymentNotRetryable(NotRetryable::TooManyAttempts) => "too many attempts".to_owned(),
         Refusal::PaymentNotRetryable(NotRetryable::TooLate) => "too late".to_owned(),
-        Refusal::RefundExceedsCapture { left_minor } => format!("{left_minor} left"),
+        Refusal::RefundExceedsCapture { left } => format!("{} left", left.amount_minor()),
         Refusal::RefundInProgress => "a call is under way".to_owned(),
         Refusal::CurrencyMismatch { .. } => "another currency".to_owned(),
     }
