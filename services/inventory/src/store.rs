@@ -31,7 +31,11 @@ impl Machine for Inventory {
     }
 
     fn apply(&self, set: &mut Set, command: &Command, cx: &mut Context) -> Result<Reply, Poison> {
-        domain::apply(self.opening, set, command, cx)
+        let reply = domain::apply(self.opening, set, command, cx)?;
+        if let Reply::Alerted(alert) = &reply {
+            tracing::error!(?alert, "somebody should look at this");
+        }
+        Ok(reply)
     }
 
     async fn save(&self, db: &mut PgConnection, set: &Set) -> Result<(), sqlx::Error> {

@@ -1,0 +1,12 @@
+//! What inventory is told from outside.
+
+use clap::Parser;
+use service_kit::config::CommonArgs;
+
+/// RTOMS inventory: what is in stock, and what orders hold of it.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "inventory", version, after_help = "`inventory openapi` prints the OpenAPI specification.")]
+pub struct Config {
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
