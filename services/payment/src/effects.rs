@@ -1,6 +1,6 @@
 //! Makes the calls whose intents are committed, and brings back what the provider said.
 
-use crate::domain::{ChargeOutcome, Command, Effect, Policy, RefundOutcome};
+use crate::domain::{ChargeIntent, ChargeOutcome, Command, Effect, Policy, RefundIntent, RefundOutcome};
 use crate::gateway::PaymentGateway;
 use crate::store::Payments;
 use engine::Perform;
@@ -54,7 +54,7 @@ async fn in_time<T>(bound: Duration, call: impl Future<Output = T>) -> Option<T>
     timeout(bound, call).await.ok()
 }
 
-fn charge_answered(intent: &crate::domain::ChargeIntent, outcome: Option<ChargeOutcome>) -> Command {
+fn charge_answered(intent: &ChargeIntent, outcome: Option<ChargeOutcome>) -> Command {
     let outcome = outcome.unwrap_or(ChargeOutcome::Unknown);
     if outcome == ChargeOutcome::Unknown {
         tracing::warn!(order_id = %intent.order_id, key = intent.key, "a charge has no answer yet");
@@ -62,7 +62,7 @@ fn charge_answered(intent: &crate::domain::ChargeIntent, outcome: Option<ChargeO
     Command::ChargeAnswered { order_id: intent.order_id, attempt: intent.attempt, outcome }
 }
 
-fn refund_answered(intent: &crate::domain::RefundIntent, outcome: Option<RefundOutcome>) -> Command {
+fn refund_answered(intent: &RefundIntent, outcome: Option<RefundOutcome>) -> Command {
     let outcome = outcome.unwrap_or(RefundOutcome::Unknown);
     if outcome == RefundOutcome::Unknown {
         tracing::warn!(order_id = %intent.order_id, key = intent.key, "a refund has no answer yet");

@@ -47,7 +47,8 @@ impl BuiltInProvider {
 
 impl PaymentGateway for BuiltInProvider {
     async fn charge(&self, intent: &ChargeIntent) -> ChargeOutcome {
-        let recorded = match methods::behaviour(&intent.payment_method) {
+        let how = methods::behaviour(&intent.payment_method);
+        let recorded = match how {
             Behaviour::Prompt | Behaviour::SilentOnce => self.record(intent).await,
             Behaviour::Slow => {
                 // A task of its own: a caller that gives up stops nothing.
@@ -64,11 +65,7 @@ impl PaymentGateway for BuiltInProvider {
             },
         };
         match recorded {
-            Some(Recorded { is_new: true, .. })
-                if methods::behaviour(&intent.payment_method) == Behaviour::SilentOnce =>
-            {
-                std::future::pending().await
-            }
+            Some(Recorded { is_new: true, .. }) if how == Behaviour::SilentOnce => std::future::pending().await,
             Some(recorded) => recorded.outcome,
             None => ChargeOutcome::Unknown,
         }

@@ -66,6 +66,12 @@ pub enum Status {
     Refunded,
 }
 
+/// Whose call is under way: the place of an attempt, or of a refund.
+enum Open {
+    Charge(usize),
+    Refund(usize),
+}
+
 impl Payment {
     /// From `order.created`, and what was heard before it.
     pub(super) fn begin(new: &NewPayment, mark: Option<&Mark>, policy: Policy, cx: &mut Context) -> Self {
@@ -258,16 +264,28 @@ impl Payment {
     /// The call under way: there is at most one.
     #[must_use]
     pub fn open_call(&self) -> Option<&OpenCall> {
-        let charge = self.attempts.iter().find_map(|attempt| match &attempt.state {
+        let charges = self.attempts.iter().filter_map(|attempt| match &attempt.state {
             AttemptState::Processing(call) => Some(call),
             _ => None,
         });
-        charge.or_else(|| {
-            self.refunds.iter().find_map(|refund| match &refund.state {
-                RefundState::Processing(call) => Some(call),
-                _ => None,
-            })
-        })
+        let refunds = self.refunds.iter().filter_map(|refund| match &refund.state {
+            RefundState::Processing(call) => Some(call),
+            _ => None,
+        });
+        charges.chain(refunds).next()
+    }
+
+    /// The same, and whose it is.
+    fn open_call_mut(&mut self) -> Option<(Open, &mut OpenCall)> {
+        let charges = self.attempts.iter_mut().enumerate().filter_map(|(at, attempt)| match &mut attempt.state {
+            AttemptState::Processing(call) => Some((Open::Charge(at), call)),
+            _ => None,
+        });
+        let refunds = self.refunds.iter_mut().enumerate().filter_map(|(at, refund)| match &mut refund.state {
+            RefundState::Processing(call) => Some((Open::Refund(at), call)),
+            _ => None,
+        });
+        charges.chain(refunds).next()
     }
 
     /// When to look at this payment again, if nothing is heard: the end of the open call's lease, or the next try of a

@@ -1,7 +1,6 @@
 //! Over a gateway that does what a script says.
 
 use super::*;
-use crate::domain::{ChargeIntent, RefundIntent};
 use common::money::{Currency, Money};
 use std::collections::VecDeque;
 use std::sync::Mutex;

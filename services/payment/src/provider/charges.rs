@@ -4,7 +4,7 @@ use super::ledger::{unreadable, write};
 use super::methods::decline_code;
 use crate::domain::{ChargeIntent, ChargeOutcome};
 use sqlx::{PgConnection, PgPool};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 /// What the ledger says of a key.
@@ -52,7 +52,7 @@ async fn insert(
     db: &mut PgConnection,
     wanted: &BTreeMap<&str, &ChargeIntent>,
     outcomes: &BTreeMap<&str, ChargeOutcome>,
-) -> Result<std::collections::HashSet<String>, sqlx::Error> {
+) -> Result<HashSet<String>, sqlx::Error> {
     let column = |of: fn(&ChargeOutcome) -> Option<&str>| outcomes.values().map(of).collect::<Vec<_>>();
     let statuses: Vec<&str> =
         outcomes.values().map(|outcome| if reference(outcome).is_some() { "captured" } else { "declined" }).collect();

@@ -1,10 +1,10 @@
 //! What the provider answers, or does not.
 
 use super::super::{
-    Alert, Attempt, AttemptState, ChargeOutcome, Context, Effect, ORDER_CANCELLED, Policy, Refund, RefundCause,
-    RefundOutcome, RefundState, Reply, ignored,
+    Alert, AttemptState, ChargeOutcome, Context, Effect, ORDER_CANCELLED, Policy, Refund, RefundCause, RefundOutcome,
+    RefundState, Reply, ignored,
 };
-use super::{Payment, State};
+use super::{Open, Payment, State};
 use common::events::{PaymentEvent, PaymentFact};
 
 impl Payment {
@@ -137,24 +137,14 @@ impl Payment {
         if self.due_at().is_none_or(|due_at| due_at > now) {
             return ignored("somebody else was faster", cx);
         }
-        let charge = self.attempts.iter_mut().position(|Attempt { state, .. }| match state {
-            AttemptState::Processing(call) => {
-                call.take_up(policy, now);
-                true
-            }
-            _ => false,
+        let open = self.open_call_mut().map(|(open, call)| {
+            call.take_up(policy, now);
+            open
         });
-        let refund = self.refunds.iter_mut().position(|Refund { state, .. }| match state {
-            RefundState::Processing(call) => {
-                call.take_up(policy, now);
-                true
-            }
-            _ => false,
-        });
-        match (charge, refund) {
-            (Some(at), _) => cx.effect(Effect::LookUpCharge(self.charge_intent(at))),
-            (None, Some(at)) => cx.effect(Effect::LookUpRefund(self.refund_intent(at))),
-            (None, None) => self.settle(policy, cx),
+        match open {
+            Some(Open::Charge(at)) => cx.effect(Effect::LookUpCharge(self.charge_intent(at))),
+            Some(Open::Refund(at)) => cx.effect(Effect::LookUpRefund(self.refund_intent(at))),
+            None => self.settle(policy, cx),
         }
         self.touch(cx);
         Reply::Done
