@@ -12,6 +12,7 @@ use service_kit::Problem;
 use service_kit::http::etag::etag;
 use service_kit::http::openapi::document;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -20,6 +21,8 @@ use utoipa_axum::router::OpenApiRouter;
 pub struct App {
     pub pool: PgPool,
     pub writer: Writer<Orders>,
+    /// Ends what waits for a change.
+    pub stopping: CancellationToken,
 }
 
 /// The routes, with their state.

@@ -15,7 +15,7 @@ pub mod store;
 pub use config::Config;
 pub use http::openapi;
 
-use crate::config::CreateAdmin;
+use crate::config::{CreateAdmin, IdentityArgs};
 use crate::http::App;
 use crate::store::Orders;
 use anyhow::Context;
@@ -26,6 +26,7 @@ use identity::Identity;
 use service_kit::auth::{self, Verifier};
 use service_kit::config::{CommonArgs, DatabaseArgs, Secret};
 use service_kit::{Service, db};
+use sqlx::postgres::PgConnectOptions;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,17 +52,17 @@ pub fn serve() -> anyhow::Result<()> {
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Config { common, identity, time_to_pay } = config;
     let pool = db::open(&common.database, sqlx::migrate!("../../migrations/order"), &shutdown).await?;
-    let issuer = Identity::start(issuer_config(&common, &identity.identity_database_url)?, &shutdown).await?;
-    let verifier = verifier(&common, &issuer, &shutdown)?;
+    let issuer = built_in_issuer(&common, &identity, &shutdown).await?;
+    let verifier = verifier(&common, issuer.as_ref(), &shutdown)?;
     let settings = Settings {
         subscriptions: kafka::subscriptions(),
         timers: vec![Timer::new("due", LOOK_EVERY, |pool, now, limit| Box::pin(store::due(pool, now, limit)))],
         ..common.engine_settings(pool.clone())?
     };
-    let time_to_pay = time_to_pay.try_into().context("ORDER_TTL_S")?;
     let engine = Engine::start(Orders { time_to_pay }, settings);
-    let app = App { pool, writer: engine.writer() };
-    let routes = http::router(app).merge(issuer.router()).layer(Extension(Arc::clone(&verifier)));
+    let app = App { pool, writer: engine.writer(), stopping: shutdown.clone() };
+    let issuing = issuer.map(|issuer| issuer.router()).unwrap_or_default();
+    let routes = http::router(app).merge(issuing).layer(Extension(Arc::clone(&verifier)));
     Service::new("order", &common, openapi(), routes)
         .check("issuer", move || verifier.condition())
         .engine(engine)
@@ -75,7 +76,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// The name is taken, name or password can't be, or Postgres does not answer.
 pub fn create_admin(args: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     let args = CreateAdmin::parse_from(args);
-    let database = database(&args.identity.identity_database_url).options()?;
+    let database = issuer_database(&args.identity_database_url)?;
     let mut password = String::new();
     std::io::stdin().read_to_string(&mut password).context("reading the password")?;
     let password = password.trim_end_matches(['\r', '\n']).to_owned();
@@ -83,23 +84,35 @@ pub fn create_admin(args: impl IntoIterator<Item = String>) -> anyhow::Result<()
     runtime.block_on(identity::create_admin(&database, &args.username, password))
 }
 
-fn issuer_config(common: &CommonArgs, url: &Secret) -> anyhow::Result<identity::Config> {
-    Ok(identity::Config {
-        database: database(url).options().context("IDENTITY_DATABASE_URL")?,
+async fn built_in_issuer(
+    common: &CommonArgs,
+    identity: &IdentityArgs,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Identity>> {
+    let Some(url) = &identity.identity_database_url else { return Ok(None) };
+    let config = identity::Config {
+        database: issuer_database(url)?,
         issuer: common.oidc.oidc_issuer.clone(),
         audience: common.oidc.oidc_audience.clone(),
         demo: common.demo,
-    })
+    };
+    Identity::start(config, shutdown).await.map(Some)
 }
 
-fn database(url: &Secret) -> DatabaseArgs {
-    DatabaseArgs { database_url: url.clone(), database_pool_max: 1 }
+fn issuer_database(url: &Secret) -> anyhow::Result<PgConnectOptions> {
+    DatabaseArgs { database_url: url.clone(), database_pool_max: 1 }.options().context("IDENTITY_DATABASE_URL")
 }
 
 /// The built-in issuer's keys are at hand; another issuer's have to be fetched.
-fn verifier(common: &CommonArgs, issuer: &Identity, shutdown: &CancellationToken) -> anyhow::Result<Arc<Verifier>> {
-    if common.oidc.oidc_jwks_url.is_some() {
-        return auth::remote(&common.oidc, shutdown);
+fn verifier(
+    common: &CommonArgs,
+    issuer: Option<&Identity>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Arc<Verifier>> {
+    match issuer {
+        Some(issuer) if common.oidc.oidc_jwks_url.is_none() => {
+            Ok(Arc::new(Verifier::new((&common.oidc).into(), issuer.keys())))
+        }
+        _ => auth::remote(&common.oidc, shutdown),
     }
-    Ok(Arc::new(Verifier::new((&common.oidc).into(), issuer.keys())))
 }

@@ -1,6 +1,6 @@
 //! What the order service is asked for.
 
-use super::{Address, CatalogueItem};
+use super::{Address, CatalogueItem, Shipment};
 use common::events::Contact;
 use common::money::Money;
 use common::quantity::Quantity;
@@ -17,8 +17,7 @@ pub enum Command {
     Ship {
         order_id: Uuid,
         by: By,
-        carrier: String,
-        tracking_number: String,
+        shipment: Shipment,
     },
     Deliver {
         order_id: Uuid,
@@ -72,22 +71,26 @@ pub enum Seen {
     StockReleased,
     Captured {
         attempt: u32,
+        /// Checked against the order's total.
         amount: Option<Money>,
     },
     Declined {
         attempt: u32,
         code: Option<String>,
     },
-    /// Nothing was ever taken, or all of it was paid back.
-    PaidBack,
-    /// A refund is done. `all`: nothing of what was taken is left. `by_admin`: not caused by the cancel.
-    Refunded {
-        refund_id: Option<Uuid>,
-        amount: Option<Money>,
+    /// A refund is done, or a cancel is answered. `all`: nothing is left of what was taken, if ever something was.
+    PaidBack {
         all: bool,
-        by_admin: bool,
-        reason: Option<String>,
+        refund: Option<AdminRefund>,
     },
+}
+
+/// A refund that no cancel asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminRefund {
+    pub id: Uuid,
+    pub amount: Money,
+    pub reason: Option<String>,
 }
 
 impl Command {

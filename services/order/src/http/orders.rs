@@ -29,6 +29,12 @@ use uuid::Uuid;
 const MAX_WAIT_S: u64 = 30;
 /// How often a waiting request looks, whichever replica changes the order.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// The longest token of a payment method.
+const MAX_PAYMENT_METHOD: usize = 64;
+/// The fewest digits of a card's number (ISO/IEC 7812).
+const CARD_NUMBER_DIGITS: usize = 12;
+/// The longest address (RFC 5321).
+const MAX_EMAIL: usize = 254;
 
 /// An order.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -115,7 +121,7 @@ struct NewLine {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NewContact {
-    #[garde(email, length(chars, max = 254))]
+    #[garde(email, length(chars, max = MAX_EMAIL))]
     #[schema(example = "customer@example.com", max_length = 254)]
     email: Option<String>,
     #[garde(inner(custom(check_phone)))]
@@ -142,13 +148,27 @@ struct NewShipment {
     tracking_number: String,
 }
 
-/// `pm_` and what the provider appends.
+/// `pm_` and what the provider appends. A card's number is none, and does not become one by the prefix: it would go into
+/// events.
 fn check_payment_method(text: &str, (): &()) -> garde::Result {
-    let token = text.strip_prefix("pm_").filter(|rest| !rest.is_empty() && text.len() <= 64);
-    if token.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')) {
+    let token = text.strip_prefix("pm_").filter(|rest| !rest.is_empty() && text.len() <= MAX_PAYMENT_METHOD);
+    let is_token = |rest: &str| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if token.is_some_and(|rest| is_token(rest) && !holds_card_number(rest)) {
         return Ok(());
     }
     Err(garde::Error::new("must be a payment method's token such as pm_card_visa, never a card number"))
+}
+
+/// Whether so many digits follow each other, grouped or not.
+fn holds_card_number(token: &str) -> bool {
+    let digits = token.replace('_', "");
+    digits.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() >= CARD_NUMBER_DIGITS)
+}
+
+/// The token's, where it can be written to: another issuer may claim anything.
+fn address_of(caller: &Caller) -> Option<String> {
+    let can_be = |email: &&str| garde::rules::email::parse_email(email).is_ok() && email.chars().count() <= MAX_EMAIL;
+    caller.email().filter(can_be).map(ToOwned::to_owned)
 }
 
 fn check_phone(text: &str, (): &()) -> garde::Result {
@@ -210,7 +230,7 @@ async fn place(State(app): State<App>, caller: Caller, new: Incoming<NewOrder>) 
     let (new, ticket) = new.by(caller.subject());
     let contact = new.contact.unwrap_or(NewContact { email: None, phone: None });
     // Somebody who wants to be reached by telephone only says so.
-    let email = contact.email.or_else(|| caller.email().filter(|_| contact.phone.is_none()).map(ToOwned::to_owned));
+    let email = contact.email.or_else(|| address_of(&caller).filter(|_| contact.phone.is_none()));
     let lines = new.lines.iter().map(|line| WantedLine { product_id: line.product_id, quantity: line.quantity });
     let order_id = common::ids::new();
     let placement = Placement {
@@ -276,10 +296,13 @@ async fn read(
             let order = db::bounded(reads::order(&app.pool, id, customer)).await?.ok_or_else(order_not_found)?;
             return Ok(respond(&if_none_match, etag(order.version), Order::from(order)));
         }
-        if Instant::now() >= until {
+        if Instant::now() >= until || app.stopping.is_cancelled() {
             return Ok((StatusCode::NOT_MODIFIED, [(http::header::ETAG, etag(version))]).into_response());
         }
-        sleep(LOOK_EVERY).await;
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            () = app.stopping.cancelled() => {}
+        }
     }
 }
 
@@ -312,8 +335,8 @@ async fn ship(
     new: Incoming<NewShipment>,
 ) -> Result<Answered, Problem> {
     let (NewShipment { carrier, tracking_number }, ticket) = new.by(admin.subject());
-    let by = by(admin.subject(), true);
-    submit(&app.writer, ticket, Command::Ship { order_id, by, carrier, tracking_number }).await
+    let (by, shipment) = (by(admin.subject(), true), Shipment { carrier, tracking_number });
+    submit(&app.writer, ticket, Command::Ship { order_id, by, shipment }).await
 }
 
 /// Tell that an order has arrived
@@ -337,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_payment_method_is_a_token() {
-        for token in ["pm_card_visa", "pm_rtoms_timeout", "pm_1"] {
+        for token in ["pm_card_visa", "pm_rtoms_timeout", "pm_1", "pm_1MqLiJ2345678k7ixUEgbFdYl"] {
             assert!(check_payment_method(token, &()).is_ok(), "{token}");
         }
         for wrong in [
@@ -347,6 +370,8 @@ mod tests {
             "4242424242424242",
             "4242 4242 4242 4242",
             "pm_card visa",
+            "pm_4242424242424242",
+            "pm_4242_4242_4242_4242",
             &format!("pm_{}", "x".repeat(62)),
         ] {
             assert!(check_payment_method(wrong, &()).is_err(), "{wrong}");

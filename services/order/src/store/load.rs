@@ -181,8 +181,8 @@ async fn refunds(db: &mut PgConnection, commands: &[&Command]) -> Result<HashSet
     let asked: Vec<(Uuid, Uuid)> = commands
         .iter()
         .filter_map(|command| match command {
-            Command::Event { order_id, event: Seen::Refunded { refund_id: Some(refund_id), by_admin: true, .. } } => {
-                Some((*order_id, *refund_id))
+            Command::Event { order_id, event: Seen::PaidBack { refund: Some(refund), .. } } => {
+                Some((*order_id, refund.id))
             }
             _ => None,
         })
