@@ -17,6 +17,14 @@ fn a_cancel_ends_when_stock_and_money_are_back() {
 }
 
 #[test]
+fn an_answer_that_comes_again_is_not_written_again() {
+    let answered = Cancel { stock_back: true, ..Cancel::begun(CancelReason::Cancelled) };
+    let mut world = World::with(Order { cancel: Some(answered), ..order(Status::Cancelling) });
+    world.see(Seen::StockReleased);
+    assert!(world.set.orders.updated().next().is_none());
+}
+
+#[test]
 fn the_deadline_ends_as_expired_also_where_somebody_cancels_meanwhile() {
     let mut world = World::of(Status::PaymentFailed);
     world.apply(&due());
@@ -34,6 +42,19 @@ fn the_deadline_strikes_when_it_comes_and_not_before() {
     world.cx = context(NOW + Duration::SECOND);
     world.apply(&due());
     assert_eq!(world.order().status, Status::Cancelling);
+}
+
+#[test]
+fn the_deadline_stays_until_the_order_is_paid() {
+    let expires_at = NOW + Duration::MINUTE;
+    let waits = Order { expires_at, due_at: Some(expires_at), ..order(Status::Pending) };
+    let mut world = World::with(waits);
+    for event in [Seen::StockReserved, declined(1)] {
+        world.see(event);
+        assert_eq!(world.order().due_at, Some(expires_at));
+    }
+    world.see(captured(2));
+    assert_eq!(world.order().due_at, None);
 }
 
 #[test]
@@ -128,6 +149,18 @@ fn the_timeline_names_who_and_why() {
 }
 
 #[test]
+fn messages_hold_what_their_templates_name() {
+    let mut world = World::of(Status::Reserved);
+    world.see(captured(1));
+    world.apply(&ship());
+    let records = world.cx.take_records();
+    let messages: Vec<NotificationRequested> = records.iter().filter_map(message).collect();
+    let [confirmed, shipped] = &messages[..] else { panic!("two messages") };
+    assert_eq!((confirmed.vars.total, confirmed.vars.lines.len(), confirmed.timeline_sequence), (usd(2000), 1, 2));
+    assert_eq!((shipped.vars.tracking_number.as_deref(), shipped.timeline_sequence), (Some("PP-1"), 3));
+}
+
+#[test]
 fn somebody_without_an_address_is_not_told() {
     let mut world = World::with(Order { contact: Contact::default(), ..order(Status::Reserved) });
     world.see(captured(1));
@@ -143,6 +176,11 @@ fn the_catalogue_keeps_the_highest_version() {
         apply(TTL, &mut set, &Command::ProductChanged(item), &mut context(NOW)).unwrap();
     }
     assert_eq!(set.catalogue.get(&PRODUCT).unwrap().price, usd(3));
+    let known = Rows::loaded([(PRODUCT, placing::item(PRODUCT, usd(1)))]);
+    let mut set = Set { catalogue: known, ..Set::default() };
+    let again = Command::ProductChanged(placing::item(PRODUCT, usd(1)));
+    apply(TTL, &mut set, &again, &mut context(NOW)).unwrap();
+    assert!(set.catalogue.updated().next().is_none(), "the same version is not written again");
 }
 
 #[test]
