@@ -2,11 +2,16 @@
 
 mod cargo;
 mod check;
+mod detached;
 mod generated;
+mod interrupt;
+mod life;
+mod probe;
 mod services;
 mod sqlx;
 mod state;
 mod structure;
+mod table;
 mod up;
 
 use anyhow::Result;
@@ -57,9 +62,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let done: Result<()> = match Xtask::parse().command {
+        Command::Up(args) if args.detach => detached::up(&args),
         Command::Up(args) => up::up(&args),
-        Command::Status => up::status(),
-        Command::Down => up::down(),
+        Command::Status => detached::status(),
+        Command::Down => detached::down(),
         Command::Demo => cargo::run("the demo", &["run", "--quiet", "--package", "testkit", "--bin", "demo"]),
         Command::Test { args } => test(&args),
         Command::Check => check::check(),

@@ -1,11 +1,35 @@
-//! What `up` leaves under `.rtoms/`: its data, its logs, and which process it is.
+//! What `up` leaves under `.rtoms/`: its data, its logs, and what runs.
 
-use anyhow::{Context, Result};
-use std::fs;
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use stack::postgres::may_enter;
+use stack::tools::Tools;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// Where root's stack keeps its data if PostgreSQL's own user may not enter the checkout, as below /root.
+const ELSEWHERE: &str = "/var/lib/rtoms";
 
 pub(crate) struct State {
     root: PathBuf,
+}
+
+/// A process of the fleet or its stack.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) name: String,
+    pub(crate) port: u16,
+    /// None while it waits to be started again.
+    pub(crate) pid: Option<u32>,
+}
+
+/// What the `up` that runs has told.
+pub(crate) struct Told {
+    pub(crate) pid: u32,
+    pub(crate) ready: bool,
+    pub(crate) processes: Vec<Running>,
 }
 
 impl State {
@@ -13,10 +37,6 @@ impl State {
         let root = stack::checkout().join(".rtoms");
         fs::create_dir_all(&root).with_context(|| format!("the folder {} can't be made", root.display()))?;
         Ok(Self { root })
-    }
-
-    pub(crate) fn data(&self) -> PathBuf {
-        self.root.join("data")
     }
 
     pub(crate) fn logs(&self) -> PathBuf {
@@ -28,63 +48,78 @@ impl State {
         self.root.join("up.log")
     }
 
-    /// The process that runs `up`, if it still does.
-    pub(crate) fn running(&self) -> Option<u32> {
-        let pid: u32 = fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
-        // A pid is used again one day: it counts only for a process of this program.
-        let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
-        command.contains("xtask").then_some(pid)
-    }
-
-    /// Removed by the guard's drop.
-    pub(crate) fn claim(&self) -> Result<Claim> {
-        let path = self.pid_file();
-        fs::write(&path, std::process::id().to_string())?;
-        Ok(Claim { path, ready: self.ready_file() })
-    }
-
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready_file().exists()
-    }
-
-    pub(crate) fn forget_data(&self) -> Result<()> {
-        let data = self.data();
-        if data.exists() {
-            fs::remove_dir_all(&data).with_context(|| format!("{} can't be removed", data.display()))?;
+    /// Where the servers' data are.
+    pub(crate) fn data(&self, tools: &Tools) -> PathBuf {
+        if may_enter(tools, &self.root) {
+            return self.root.join("data");
         }
-        Ok(())
+        let name: String = self.root.iter().skip(1).map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("-");
+        Path::new(ELSEWHERE).join(name)
     }
 
-    fn pid_file(&self) -> PathBuf {
-        self.root.join("up.pid")
+    /// What is up, if anything is.
+    pub(crate) fn told(&self) -> Option<Told> {
+        // Whoever holds the lock is up; the kernel takes it back from a process that was killed.
+        if File::open(self.lock()).ok()?.try_lock_shared().is_ok() {
+            return None;
+        }
+        let told: Value = serde_json::from_slice(&fs::read(self.record()).ok()?).ok()?;
+        let number = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
+        let processes = told["processes"].as_array()?.iter().map(|process| {
+            Some(Running {
+                name: process["name"].as_str()?.to_owned(),
+                port: u16::try_from(number(&process["port"])?).ok()?,
+                pid: number(&process["pid"]),
+            })
+        });
+        Some(Told {
+            pid: number(&told["pid"])?,
+            ready: told["ready"] == true,
+            processes: processes.collect::<Option<_>>()?,
+        })
     }
 
-    fn ready_file(&self) -> PathBuf {
-        self.root.join("up.ready")
+    /// Makes this process the one that is up.
+    pub(crate) fn claim(&self) -> Result<Claim> {
+        let lock = File::options().create(true).truncate(false).write(true).open(self.lock())?;
+        // `status` holds it for a moment.
+        for _ in 0..10 {
+            if lock.try_lock().is_ok() {
+                let claim = Claim { record: self.record(), _lock: lock };
+                claim.tell(false, &[])?;
+                return Ok(claim);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let process = self.told().map(|told| format!(" (process {})", told.pid)).unwrap_or_default();
+        bail!("it is up already{process}: `cargo xtask status` shows it, `cargo xtask down` ends it");
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.root.join("up.lock")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.root.join("up.json")
     }
 }
 
-/// That this process is the one that runs.
+/// That this process is the one that is up, until it drops this.
 pub(crate) struct Claim {
-    path: PathBuf,
-    ready: PathBuf,
+    record: PathBuf,
+    _lock: File,
 }
 
 impl Claim {
-    pub(crate) fn ready(&self) -> Result<()> {
-        Ok(fs::write(&self.ready, "")?)
+    pub(crate) fn tell(&self, ready: bool, processes: &[Running]) -> Result<()> {
+        let processes: Vec<Value> = processes
+            .iter()
+            .map(|Running { name, port, pid }| json!({ "name": name, "port": port, "pid": pid }))
+            .collect();
+        let told = json!({ "pid": std::process::id(), "ready": ready, "processes": processes });
+        // Nobody reads half of it.
+        let partial = self.record.with_extension("partial");
+        fs::write(&partial, told.to_string())?;
+        Ok(fs::rename(&partial, &self.record)?)
     }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        for path in [&self.path, &self.ready] {
-            remove(path);
-        }
-    }
-}
-
-fn remove(path: &Path) {
-    // What is not there need not be removed.
-    let _ = fs::remove_file(path);
 }

@@ -1,31 +1,33 @@
 //! The rules of who may know whom.
 
 use crate::cargo;
+use crate::services::SERVICES;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-const SERVICES: [&str; 5] = ["product", "inventory", "order", "payment", "notification"];
 /// What a domain does not name, because it does IO.
-const IO_CRATES: [&str; 7] = ["sqlx", "axum", "rdkafka", "redis", "tokio", "reqwest", "lettre"];
+const IO_CRATES: [&str; 8] = ["sqlx", "axum", "rdkafka", "redis", "tokio", "reqwest", "lettre", "service_kit"];
 /// Whom each of our own libraries may depend on.
 const MAY_KNOW: [(&str, &[&str]); 4] = [
     ("common", &[]),
     ("engine", &["common"]),
     ("service-kit", &["common", "engine"]),
-    ("identity", &["common", "engine", "service-kit"]),
+    ("identity", &["common", "service-kit"]),
 ];
 const FOR_SERVICES: [&str; 4] = ["common", "engine", "service-kit", "identity"];
+/// These are for development: nothing that is shipped may have them.
+const DEVELOPMENT: [&str; 4] = ["testkit", "stack", "tests", "xtask"];
 
 pub(crate) fn check() -> Result<()> {
     let mut wrong = Vec::new();
     let packages = packages()?;
     for package in &packages {
-        wrong.extend(dependencies_of(package));
+        wrong.extend(wrong_dependencies(package));
     }
-    ensure!(SERVICES.iter().all(|name| packages.iter().any(|p| p.name == *name)), "a service is missing");
-    for service in SERVICES {
+    for (service, _) in SERVICES {
+        ensure!(packages.iter().any(|package| package.name == service), "the service {service} is missing");
         wrong.extend(io_in_domain(&stack::checkout().join("services").join(service).join("src"))?);
         wrong.extend(failpoints_in(service)?);
     }
@@ -35,88 +37,123 @@ pub(crate) fn check() -> Result<()> {
 
 struct Package {
     name: String,
-    /// Normal ones only.
-    dependencies: Vec<String>,
+    dependencies: Vec<Dependency>,
+}
+
+struct Dependency {
+    name: String,
+    /// Of tests only.
+    dev: bool,
 }
 
 fn packages() -> Result<Vec<Package>> {
-    let told = cargo::cargo().args(["metadata", "--format-version", "1", "--no-deps"]).output()?;
-    ensure!(told.status.success(), "cargo metadata failed");
-    let metadata: Value = serde_json::from_slice(&told.stdout)?;
-    let packages = metadata["packages"].as_array().context("metadata lists packages")?;
+    let metadata = cargo::metadata()?;
+    let packages = metadata["packages"].as_array().context("metadata list packages")?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(packages
-        .iter()
-        .map(|package| {
-            let all = package["dependencies"].as_array().cloned().unwrap_or_default();
-            let dependencies = all.iter().filter(|d| d["kind"].is_null()).map(|d| text(&d["name"])).collect();
-            Package { name: text(&package["name"]), dependencies }
-        })
-        .collect())
+    let dependency = |told: &Value| Dependency { name: text(&told["name"]), dev: told["kind"] == "dev" };
+    let package = |told: &Value| Package {
+        name: text(&told["name"]),
+        dependencies: told["dependencies"].as_array().into_iter().flatten().map(dependency).collect(),
+    };
+    Ok(packages.iter().map(package).collect())
 }
 
-fn dependencies_of(package: &Package) -> Vec<String> {
-    let ours = |name: &str| MAY_KNOW.iter().any(|(known, _)| *known == name) || SERVICES.contains(&name);
-    let allowed: &[&str] = match MAY_KNOW.iter().find(|(name, _)| *name == package.name) {
+fn wrong_dependencies(package: &Package) -> Vec<String> {
+    let is_service = |name: &str| SERVICES.iter().any(|(service, _)| *service == name);
+    let library = MAY_KNOW.iter().find(|(name, _)| *name == package.name);
+    let allowed: &[&str] = match library {
         Some((_, allowed)) => allowed,
-        None if SERVICES.contains(&package.name.as_str()) => &FOR_SERVICES,
+        None if is_service(&package.name) => &FOR_SERVICES,
         None => return Vec::new(),
     };
-    let mut wrong: Vec<String> = package
-        .dependencies
-        .iter()
-        .filter(|name| ours(name) && !allowed.contains(&name.as_str()))
-        .map(|name| format!("{} depends on {name}, which it must not know", package.name))
-        .collect();
-    for tool in ["testkit", "stack", "xtask"] {
-        if package.dependencies.iter().any(|name| name == tool) {
-            wrong.push(format!("{} depends on {tool}, which is for development", package.name));
-        }
-    }
-    if package.name != "engine" && package.dependencies.iter().any(|name| name == "rdkafka") {
-        wrong.push(format!("{} depends on rdkafka, which only the engine may use", package.name));
+    let mut wrong = Vec::new();
+    for Dependency { name, dev } in &package.dependencies {
+        let ours = is_service(name) || MAY_KNOW.iter().any(|(library, _)| library == name);
+        let why = if ours && !allowed.contains(&name.as_str()) {
+            "which it must not know"
+        } else if !dev && DEVELOPMENT.contains(&name.as_str()) {
+            "which is for development"
+        } else if !dev && name == "rdkafka" && package.name != "engine" {
+            "which only the engine may use"
+        } else {
+            continue;
+        };
+        wrong.push(format!("{} depends on {name}, {why}", package.name));
     }
     wrong
 }
 
 fn io_in_domain(src: &Path) -> Result<Vec<String>> {
-    let mut files = rust_files(&src.join("domain"))?;
     let root = src.join("domain.rs");
     ensure!(root.exists(), "{} is missing", root.display());
+    let folder = src.join("domain");
+    let mut files = if folder.exists() { cargo::rust_files(&folder)? } else { Vec::new() };
     files.push(root);
     let mut wrong = Vec::new();
     for file in files {
-        let text = fs::read_to_string(&file)?;
-        for name in IO_CRATES {
-            let named = [format!("{name}::"), format!("use {name};")];
-            if named.iter().any(|named| text.contains(named.as_str())) {
-                wrong.push(format!("{} names {name}", file.display()));
-            }
-        }
+        let named = io_crates_named(&fs::read_to_string(&file)?);
+        wrong.extend(named.into_iter().map(|(line, name)| format!("{}:{line} names {name}", file.display())));
     }
     Ok(wrong)
 }
 
-fn rust_files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    if !dir.exists() {
-        return Ok(files);
-    }
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(rust_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
+/// The IO crates that a source names outside comments, with their lines.
+fn io_crates_named(source: &str) -> Vec<(usize, &'static str)> {
+    let mut named = Vec::new();
+    for (line, number) in source.lines().zip(1..) {
+        let code = line.split("//").next().unwrap_or_default();
+        for word in code.split(|c: char| !c.is_alphanumeric() && c != '_') {
+            named.extend(IO_CRATES.iter().find(|name| **name == word).map(|name| (number, *name)));
         }
     }
-    Ok(files)
+    named
 }
 
 /// What only tests may switch on must not reach a service that is built for use.
 fn failpoints_in(service: &str) -> Result<Vec<String>> {
-    let told = cargo::cargo().args(["tree", "--quiet", "--edges", "normal,features", "--package", service]).output()?;
-    ensure!(told.status.success(), "cargo tree of {service} failed");
-    let on = String::from_utf8_lossy(&told.stdout).contains("engine feature \"failpoints\"");
+    let tree = cargo::ask(&["tree", "--quiet", "--edges", "normal,features", "--package", service])?;
+    ensure!(tree.contains("engine feature \"default\""), "cargo tree tells features in another way than it did");
+    let on = tree.contains("engine feature \"failpoints\"");
     Ok(on.then(|| format!("{service} is built with failpoints")).into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, dependency: &str, dev: bool) -> Package {
+        Package { name: name.to_owned(), dependencies: vec![Dependency { name: dependency.to_owned(), dev }] }
+    }
+
+    #[test]
+    fn dependencies_point_one_way() {
+        for (name, dependency, dev) in [
+            ("order", "payment", false),
+            ("order", "payment", true),
+            ("order", "rdkafka", false),
+            ("order", "testkit", false),
+            ("common", "engine", false),
+            ("engine", "service-kit", true),
+            ("service-kit", "identity", false),
+            ("service-kit", "rdkafka", false),
+        ] {
+            assert_eq!(wrong_dependencies(&package(name, dependency, dev)).len(), 1, "{name} -> {dependency}");
+        }
+        for (name, dependency, dev) in [
+            ("order", "identity", false),
+            ("engine", "rdkafka", false),
+            ("service-kit", "stack", true),
+            ("testkit", "rdkafka", false),
+            ("tests", "order", true),
+        ] {
+            assert_eq!(wrong_dependencies(&package(name, dependency, dev)), [""; 0], "{name} -> {dependency}");
+        }
+    }
+
+    #[test]
+    fn a_domain_names_no_io() {
+        assert_eq!(io_crates_named("use time::Duration;\nuse {sqlx, axum::Router};"), [(2, "sqlx"), (2, "axum")]);
+        assert_eq!(io_crates_named("x: tokio::time::Instant // not redis\n/// nor axum\n"), [(1, "tokio")]);
+        assert_eq!(io_crates_named("let redistribute = my_redis;"), []);
+    }
 }

@@ -1,40 +1,41 @@
-//! `cargo xtask up`, `status` and `down`.
+//! `cargo xtask up`: everything on this machine, until Ctrl-C.
 
-use crate::services::{Plan, SERVICES, Services, build, ready};
-use crate::state::State;
-use anyhow::{Context, Result, bail, ensure};
+use crate::life::{Life, Next};
+use crate::services::{Plan, Services, build};
+use crate::state::{Running, State};
+use crate::{interrupt, table};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use stack::process::{Signal, signal_pid};
 use stack::{Options, Ports, Stack};
-use std::fs::File;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// How much disk a first run takes, with what is built.
-const DISK_MIN_GIB: u64 = 2;
-/// A detached `up` builds everything first.
-const DETACH_BOUND: Duration = Duration::from_secs(3600);
-const DOWN_BOUND: Duration = Duration::from_secs(60);
+/// What a first run takes at most, with the data.
+const DISK_MIN_GIB: u64 = 6;
+const ASK_BOUND: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
 pub(crate) struct UpArgs {
     /// Forgets the data of earlier runs
     #[arg(long)]
-    reset: bool,
+    pub(crate) reset: bool,
     /// Runs in the background: see `status` and `down`
     #[arg(long)]
-    detach: bool,
+    pub(crate) detach: bool,
     /// Builds with optimisation
     #[arg(long)]
-    release: bool,
+    pub(crate) release: bool,
     /// Loads no demo data
     #[arg(long)]
-    no_demo: bool,
+    pub(crate) no_demo: bool,
     /// More than one process of a service, such as `order=2`
     #[arg(long, value_name = "SERVICE=N", value_parser = replicas)]
-    replicas: Vec<(String, u16)>,
+    pub(crate) replicas: Vec<(String, u16)>,
 }
 
 fn replicas(text: &str) -> Result<(String, u16), String> {
@@ -47,37 +48,41 @@ fn replicas(text: &str) -> Result<(String, u16), String> {
 
 pub(crate) fn up(args: &UpArgs) -> Result<()> {
     let state = State::of_checkout()?;
-    if let Some(pid) = state.running() {
-        bail!("it is up already (process {pid}): `cargo xtask status` shows it, `cargo xtask down` ends it");
-    }
-    check_disk()?;
-    if args.detach {
-        return detach(args, &state);
-    }
     let claim = state.claim()?;
-    if args.reset {
-        state.forget_data()?;
+    interrupt::listen()?;
+    check_disk(&stack::checkout())?;
+    let tools = stack::tools::find_or_install(&|what| println!("{what}"))?;
+    let dir = state.data(&tools);
+    if !dir.starts_with(stack::checkout()) {
+        println!("PostgreSQL's user may not enter this checkout, so the data are in {}", dir.display());
     }
-    let (sender, interrupted) = channel();
-    ctrlc::set_handler(move || {
-        // Once is enough.
-        let _ = sender.send(());
-    })?;
-    let options = Options { dir: state.data(), jars: stack::jars_of(&stack::checkout()), ports: Ports::LOCAL };
-    let mut stack =
+    if args.reset && dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("{} can't be removed", dir.display()))?;
+    }
+    let plan = Plan { demo: !args.no_demo, replicas: args.replicas.clone(), logs: state.logs() };
+    // Declared first, the stack is dropped last.
+    let mut stack;
+    let mut services = Services::prepare(&plan)?;
+    let options = Options { dir, jars: stack::jars_of(&stack::checkout()), ports: Ports::LOCAL };
+    stack =
         step("PostgreSQL, Redis and Kafka", |bar| Stack::start(&options, &|what| bar.set_message(what.to_owned())))?;
+    interrupt::check()?;
     println!("building the services");
-    build(args.release)?;
-    let plan = Plan { release: args.release, demo: !args.no_demo, replicas: args.replicas.clone(), logs: state.logs() };
-    let mut services = step("the services", |_| {
-        let mut services = Services::start(plan, &stack)?;
-        services.wait_ready()?;
-        Ok(services)
+    let programs = build(args.release)?;
+    step("the services", |bar| {
+        bar.set_message(format!("logs in {}", plan.logs.display()));
+        services.start(&plan, &programs, &stack)
     })?;
-    claim.ready()?;
-    print_table(!args.no_demo);
-    while interrupted.recv_timeout(Duration::from_millis(500)).is_err() {
-        services.look_after()?;
+    let told = running(&mut stack, &services);
+    claim.tell(true, &told)?;
+    table::urls(&told, plan.demo);
+    println!("Ctrl-C stops everything");
+    let mut lives = [(); 3].map(|()| Life::starts(Instant::now()));
+    while !interrupt::interrupted() {
+        thread::sleep(LOOK_EVERY);
+        if services.look_after() | look_after_stack(&mut stack, &mut lives) {
+            claim.tell(true, &running(&mut stack, &services))?;
+        }
     }
     println!("stopping");
     services.stop();
@@ -85,8 +90,35 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
     Ok(())
 }
 
+fn running(stack: &mut Stack, services: &Services) -> Vec<Running> {
+    let servers = stack.servers().map(|server| Running {
+        name: server.name().to_owned(),
+        port: server.port(),
+        pid: server.alive().then(|| server.pid()),
+    });
+    servers.into_iter().chain(services.running()).collect()
+}
+
+/// As [`Services::look_after`].
+fn look_after_stack(stack: &mut Stack, lives: &mut [Life; 3]) -> bool {
+    let mut changed = false;
+    for (server, life) in stack.servers().into_iter().zip(lives) {
+        match life.next(server.alive(), Instant::now()) {
+            Next::Nothing => continue,
+            Next::Tell(pause) => println!("{} has ended and starts again in {pause:?}", server.name()),
+            Next::Start => {
+                if let Err(error) = server.restart() {
+                    println!("{error:#}");
+                }
+            }
+        }
+        changed = true;
+    }
+    changed
+}
+
 /// Runs `work` beside a spinner, and tells how long it took.
-fn step<T>(name: &'static str, work: impl FnOnce(&ProgressBar) -> Result<T>) -> Result<T> {
+pub(crate) fn step<T>(name: &'static str, work: impl FnOnce(&ProgressBar) -> Result<T>) -> Result<T> {
     let bar = ProgressBar::new_spinner().with_prefix(name);
     if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {wide_msg} {elapsed}") {
         bar.set_style(style);
@@ -101,101 +133,14 @@ fn step<T>(name: &'static str, work: impl FnOnce(&ProgressBar) -> Result<T>) -> 
     done
 }
 
-fn check_disk() -> Result<()> {
-    let told = Command::new("df").args(["--output=avail", "-B1G"]).arg(stack::checkout()).output();
-    let free =
-        told.ok().and_then(|out| String::from_utf8_lossy(&out.stdout).lines().nth(1)?.trim().parse::<u64>().ok());
-    if let Some(free) = free {
-        ensure!(free >= DISK_MIN_GIB, "only {free} GiB are free on this disk, {DISK_MIN_GIB} are needed: make room");
-    }
-    Ok(())
-}
-
-/// The same command again, in a session of its own, until it is ready.
-fn detach(args: &UpArgs, state: &State) -> Result<()> {
-    let log = state.up_log();
-    let output = File::create(&log)?;
-    let mut command = Command::new("setsid");
-    command.arg(std::env::current_exe()?).arg("up").stdin(Stdio::null());
-    for (wanted, flag) in [(args.reset, "--reset"), (args.release, "--release"), (args.no_demo, "--no-demo")] {
-        if wanted {
-            command.arg(flag);
-        }
-    }
-    for (name, count) in &args.replicas {
-        command.arg(format!("--replicas={name}={count}"));
-    }
-    let mut child = command.stdout(output.try_clone()?).stderr(output).spawn().context("setsid can't be run")?;
-    step("everything", |bar| {
-        bar.set_message(format!("see {}", log.display()));
-        let until = Instant::now() + DETACH_BOUND;
-        while !(state.is_ready() && state.running().is_some()) {
-            let ended = child.try_wait()?.is_some();
-            if ended || Instant::now() > until {
-                let said = std::fs::read_to_string(&log).unwrap_or_default();
-                bail!("it did not come up: {}", said.trim().lines().last().unwrap_or("it said nothing"));
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
-    })?;
-    print_table(!args.no_demo);
-    Ok(())
-}
-
-pub(crate) fn status() -> Result<()> {
-    let state = State::of_checkout()?;
-    match state.running() {
-        Some(pid) => println!("up, process {pid}"),
-        None => println!("not up"),
-    }
-    let Ports { postgres, redis, kafka, .. } = Ports::LOCAL;
-    for (name, port) in [("PostgreSQL", postgres), ("Redis", redis), ("Kafka", kafka)] {
-        println!("{name:<14} {port:<6} {}", if stack::ports::taken(port) { "answers" } else { "-" });
-    }
-    for (name, first) in SERVICES {
-        // Replicas are on every hundredth port.
-        for port in (0..9).map(|n| first + 100 * n) {
-            if port == first || stack::ports::taken(port) {
-                println!("{name:<14} {port:<6} {}", if ready(port) { "ready" } else { "-" });
-            }
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn down() -> Result<()> {
-    let state = State::of_checkout()?;
-    let Some(pid) = state.running() else {
-        println!("not up");
-        return Ok(());
-    };
-    signal_pid(pid, Signal::Term)?;
-    let until = Instant::now() + DOWN_BOUND;
-    while state.running().is_some() {
-        ensure!(Instant::now() < until, "process {pid} does not end");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    println!("down");
-    Ok(())
-}
-
-fn print_table(demo: bool) {
-    println!("\n{:<14} {:<24} {:<36} health", "service", "API", "Swagger UI");
-    for (name, port) in SERVICES {
-        let url = format!("http://localhost:{port}");
-        println!("{name:<14} {url:<24} {:<36} {url}/readyz", format!("{url}/swagger-ui/"));
-    }
-    if !demo {
-        return;
-    }
-    println!(
-        r#"
-users: customeruser / customer123 (CUSTOMER), adminuser / admin123 (ADMIN)
-
-TOKEN=$(curl -s localhost:8183/auth/token -d grant_type=password -d username=customeruser -d password=customer123 | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
-ORDER=$(curl -s localhost:8183/v1/orders -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{{"lines":[{{"productId":"01900000-0000-7000-8000-000000000001","quantity":2}}],"paymentMethod":"pm_card_visa"}}' | sed 's/^{{"id":"\([^"]*\)".*/\1/'); echo $ORDER
-curl -s localhost:8183/v1/orders/$ORDER/timeline -H "authorization: Bearer $TOKEN"
-"#
+fn check_disk(dir: &Path) -> Result<()> {
+    let mut df = Command::new("df");
+    let told = stack::command::run(df.args(["--output=avail", "-B1G"]).arg(dir), "df", ASK_BOUND)?;
+    let free: u64 = told.lines().nth(1).and_then(|line| line.trim().parse().ok()).context("df tells what is free")?;
+    ensure!(
+        free >= DISK_MIN_GIB,
+        "only {free} GiB are free on the disk of {}: make {DISK_MIN_GIB} free",
+        dir.display()
     );
+    Ok(())
 }

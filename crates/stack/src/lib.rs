@@ -1,14 +1,18 @@
 //! PostgreSQL, Redis and Kafka as processes of this machine: for `cargo xtask up`, and for tests on a throw-away folder.
 //!
 //! - [`tools`]: finds the programs, or installs them from the system's package manager
-//! - [`kafka`], [`postgres`], [`redis`]: one server each
+//! - [`postgres`], [`redis`], [`kafka`]: one server each, and [`server`], what they have in common
+//! - [`command`]: programs that run to their end
 //! - [`process`]: child processes that end with their parent
+//! - [`ports`]: where they listen
 
+pub mod command;
 pub mod kafka;
 pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod redis;
+pub mod server;
 pub mod tools;
 
 pub use ports::Ports;
@@ -17,8 +21,12 @@ use anyhow::{Context, Result};
 use kafka::Kafka;
 use postgres::Postgres;
 use redis::Redis;
+use server::Server;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
+use tempfile::TempDir;
 
 /// Where a stack keeps its data and where it listens.
 #[derive(Debug, Clone)]
@@ -43,26 +51,32 @@ impl Stack {
     /// # Errors
     /// One sentence that says what is in the way: a missing tool, a taken port, a folder that can't be written.
     pub fn start(options: &Options, say: &(dyn Fn(&str) + Sync)) -> Result<Self> {
+        let Options { dir, ports, .. } = options;
         let tools = tools::find_or_install(say)?;
         let jars = kafka::resolve(&options.jars, &tools, say)?;
-        std::fs::create_dir_all(&options.dir)
-            .with_context(|| format!("the folder {} can't be made", options.dir.display()))?;
-        options.ports.check_free()?;
+        std::fs::create_dir_all(dir).with_context(|| format!("the folder {} can't be made", dir.display()))?;
+        ports.check_free()?;
         say("starting PostgreSQL, Redis and Kafka");
         thread::scope(|scope| {
-            let postgres =
-                scope.spawn(|| Postgres::start(&tools, &options.dir.join("postgres"), options.ports.postgres));
-            let redis = scope.spawn(|| Redis::start(&tools, &options.dir.join("redis"), options.ports.redis));
-            let kafka = Kafka::start(&tools, &jars, &options.dir.join("kafka"), options.ports)?;
+            let postgres = scope.spawn(|| Postgres::start(&tools, &dir.join("postgres"), ports.postgres));
+            let redis = scope.spawn(|| Redis::start(&tools, &dir.join("redis"), ports.redis));
+            let kafka = Kafka::start(&tools, &jars, &dir.join("kafka"), *ports)?;
             Ok(Self { postgres: joined(postgres)?, redis: joined(redis)?, kafka })
         })
     }
 
-    /// Stops all three, Kafka first.
+    /// All three.
+    pub fn servers(&mut self) -> [&mut Server; 3] {
+        [&mut self.postgres.server, &mut self.redis.server, &mut self.kafka.server]
+    }
+
+    /// Stops all three; dropping does the same.
     pub fn stop(&mut self) {
-        self.kafka.stop();
-        self.redis.stop();
-        self.postgres.stop();
+        thread::scope(|scope| {
+            for server in self.servers() {
+                scope.spawn(|| server.stop());
+            }
+        });
     }
 }
 
@@ -87,4 +101,14 @@ pub fn checkout() -> PathBuf {
 #[must_use]
 pub fn jars_of(checkout: &Path) -> PathBuf {
     checkout.join(".rtoms/kafka-jars")
+}
+
+/// A folder for the data of a stack, which goes with the value; also PostgreSQL's own user may enter it.
+///
+/// # Errors
+/// It can't be made.
+pub fn throwaway_dir() -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let dir = builder.prefix("rtoms-").permissions(Permissions::from_mode(0o755)).tempdir();
+    dir.context("a temporary folder can't be made: is the disk full?")
 }

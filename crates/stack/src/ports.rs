@@ -1,8 +1,19 @@
 //! Where the servers listen.
 
-use anyhow::{Result, bail};
+mod holder;
+
+use anyhow::{Context, Result, bail};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
+
+/// Where [`free_ports`] looks: below the ports that the kernel gives to outgoing connections, which could take one
+/// between the look and the server's start.
+const FIRST_FREE: u16 = 20_000;
+const FREE_COUNT: u16 = 12_000;
+/// The servers of a stack that was killed may still be on their way out.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ports on 127.0.0.1.
 #[derive(Debug, Clone, Copy)]
@@ -28,46 +39,81 @@ impl Ports {
     }
 
     pub(crate) fn check_free(self) -> Result<()> {
-        for (name, port) in
-            [("PostgreSQL", self.postgres), ("Redis", self.redis), ("Kafka", self.kafka), ("Kafka", self.controller)]
-        {
-            if taken(port) {
-                bail!("port {port}, which {name} is to have, is taken by another process: end it and try again");
-            }
-        }
-        Ok(())
+        check_free("PostgreSQL", self.postgres)?;
+        check_free("Redis", self.redis)?;
+        check_free("Kafka", self.kafka)?;
+        check_free("Kafka's controller", self.controller)
     }
 }
 
-/// `N` different ports that nobody listens on now.
+/// Makes sure that `port` can be given to `name`.
+///
+/// # Errors
+/// Who has it, and what to do.
+pub fn check_free(name: &str, port: u16) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while !is_free(port) {
+        if Instant::now() > until {
+            let holder = holder::of(port).unwrap_or_else(|| "another process".to_owned());
+            bail!("port {port}, which {name} needs, is taken by {holder}: end that, and try again");
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// `N` different ports that nobody listens on now. Within a process, none is told twice.
 ///
 /// # Errors
 /// Where the machine has none.
 pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    // All are held at once, so that they differ.
-    let listeners: Vec<TcpListener> =
-        (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Processes that look at the same time begin in different places.
+    let start = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(FREE_COUNT))?;
     let mut ports = [0; N];
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener.local_addr()?.port();
+    for port in &mut ports {
+        *port = (0..FREE_COUNT)
+            .map(|_| NEXT.fetch_add(1, Ordering::Relaxed))
+            .map(|next| FIRST_FREE + start.wrapping_add(next) % FREE_COUNT)
+            .find(|port| is_free(*port))
+            .context("all ports of this machine are taken")?;
     }
     Ok(ports)
 }
 
 /// Whether somebody answers on a port of this machine.
 #[must_use]
-pub fn taken(port: u16) -> bool {
+pub fn answers(port: u16) -> bool {
     TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_millis(500)).is_ok()
 }
 
-/// Waits until `port` answers.
-pub(crate) fn wait_until_answers(port: u16, bound: Duration) -> bool {
-    let until = Instant::now() + bound;
-    while Instant::now() < until {
-        if taken(port) {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(50));
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_port_is_told_twice() {
+        let ports: Vec<[u16; 50]> = thread::scope(|scope| {
+            let asking: Vec<_> = (0..4).map(|_| scope.spawn(|| free_ports().unwrap())).collect();
+            asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        let different: HashSet<u16> = ports.iter().flatten().copied().collect();
+        assert_eq!(different.len(), 200);
+        assert!(different.iter().all(|port| (FIRST_FREE..FIRST_FREE + FREE_COUNT).contains(port)));
     }
-    false
+
+    #[test]
+    fn whoever_has_a_port_is_named() {
+        let [port] = free_ports().unwrap();
+        check_free("the test", port).unwrap();
+        let _listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+        let error = check_free("the test", port).unwrap_err().to_string();
+        let process = format!("(process {})", std::process::id());
+        assert!(error.contains(&process) && error.contains("which the test needs"), "{error}");
+    }
 }

@@ -1,20 +1,28 @@
 //! Child processes that end with their parent, however that ends.
 
-use anyhow::{Context, Result};
-use std::fs::File;
-use std::path::Path;
+mod spawner;
+
+use crate::command::run;
+use anyhow::{Context, Result, bail, ensure};
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a child is told when its parent is gone, or when it is stopped.
+/// How long a process may take to end once it was asked to, where nobody says otherwise.
+const STOP_BOUND: Duration = Duration::from_secs(20);
+
+/// What a process can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     Term,
     /// Which PostgreSQL takes for a fast shutdown.
     Int,
+    /// Which PostgreSQL takes for an immediate one: a crash, with recovery at the next start.
+    Quit,
     Kill,
     /// Freezes the process.
     Stop,
@@ -27,6 +35,7 @@ impl Signal {
         match self {
             Self::Term => "TERM",
             Self::Int => "INT",
+            Self::Quit => "QUIT",
             Self::Kill => "KILL",
             Self::Stop => "STOP",
             Self::Cont => "CONT",
@@ -36,12 +45,16 @@ impl Signal {
 
 /// A running child; dropping it ends it.
 pub struct Process {
-    child: Child,
+    // Behind a lock, so that no signal goes to a pid that was given back meanwhile.
+    child: Mutex<Child>,
+    pid: u32,
     end: Signal,
+    log: PathBuf,
 }
 
 impl Process {
-    /// Starts `command` with its output going to `log`. With `user`, under that user's id.
+    /// Starts `command` with its output going to `log`. With `user`, under that user's id. `end` is what it is told when
+    /// it is to end, also by the kernel when this process is gone.
     ///
     /// # Errors
     /// Where it can't be started.
@@ -63,18 +76,22 @@ impl Process {
         let output = File::options().create(true).append(true).open(log);
         let output = output.with_context(|| format!("the log {} can't be written", log.display()))?;
         wrapped.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = spawn(wrapped).with_context(|| format!("{} can't be started", command.get_program().display()))?;
-        Ok(Self { child, end })
+        // A terminal sends Ctrl-C to a whole group; in which order processes end is for their parent to say.
+        wrapped.process_group(0);
+        let child =
+            spawner::spawn(wrapped).with_context(|| format!("{} can't be started", command.get_program().display()))?;
+        Ok(Self { pid: child.id(), child: Mutex::new(child), end, log: log.to_owned() })
     }
 
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     /// Whether it still runs.
-    pub fn alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+    #[must_use]
+    pub fn alive(&self) -> bool {
+        matches!(self.child().try_wait(), Ok(None))
     }
 
     /// Sends a signal.
@@ -82,36 +99,66 @@ impl Process {
     /// # Errors
     /// Where the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        signal_pid(self.pid(), signal)
+        let mut child = self.child();
+        ensure!(matches!(child.try_wait(), Ok(None)), "process {} is gone", self.pid);
+        signal_pid(self.pid, signal)
+    }
+
+    /// Waits until `ready`.
+    ///
+    /// # Errors
+    /// It ended, or took longer than `bound`: with the last line of its log.
+    pub fn wait_until(&self, name: &str, bound: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
+        let until = Instant::now() + bound;
+        while !ready() {
+            let log = self.log.display();
+            if !self.alive() {
+                bail!("{name} has ended instead of becoming ready: {}; see {log}", self.last_words());
+            }
+            if Instant::now() > until {
+                bail!("{name} is not ready after {} s: {}; see {log}", bound.as_secs(), self.last_words());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Asks it to end, and ends it where it takes longer than `bound`.
     pub fn stop(&mut self, bound: Duration) {
-        if !self.alive() {
-            return;
-        }
-        // A frozen process hears nothing.
+        // A frozen process hears nothing. One that is gone needs no telling.
         let _ = self.signal(Signal::Cont);
         let _ = self.signal(self.end);
         let until = Instant::now() + bound;
-        while self.alive() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(20));
-        }
-        if self.alive() {
-            self.kill();
+        while self.alive() {
+            if Instant::now() > until {
+                return self.kill();
+            }
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
     /// Ends it at once, without a word.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let mut child = self.child();
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last_words(&self) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let last = log.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        last.unwrap_or("it said nothing").to_owned()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.stop(Duration::from_secs(20));
+        self.stop(STOP_BOUND);
     }
 }
 
@@ -120,28 +167,20 @@ impl Drop for Process {
 /// # Errors
 /// Where there is no such process.
 pub fn signal_pid(pid: u32, signal: Signal) -> Result<()> {
-    let done = Command::new("kill").args(["-s", signal.name(), &pid.to_string()]).stderr(Stdio::null()).status()?;
-    anyhow::ensure!(done.success(), "no process {pid}");
+    signal_pids(&[pid], signal).with_context(|| format!("no process {pid}"))
+}
+
+/// The same to several: those that are there get it also where others are gone.
+pub(crate) fn signal_pids(pids: &[u32], signal: Signal) -> Result<()> {
+    // The shell's own `kill`: a minimal system has no program of that name.
+    let mut kill = Command::new("sh");
+    kill.args(["-c", "kill -s \"$0\" \"$@\"", signal.name()]).args(pids.iter().map(u32::to_string));
+    run(&mut kill, "kill", STOP_BOUND)?;
     Ok(())
 }
 
-type Started = Sender<std::io::Result<Child>>;
-
-/// The kernel tells a child of the end of the *thread* that made it; so one thread makes them all, and lives on.
-fn spawn(command: Command) -> std::io::Result<Child> {
-    static SPAWNER: OnceLock<Sender<(Command, Started)>> = OnceLock::new();
-    let spawner = SPAWNER.get_or_init(|| {
-        let (sender, receiver) = channel::<(Command, Started)>();
-        thread::spawn(move || {
-            for (mut command, started) in receiver {
-                // Nobody listens only where the caller's thread is gone.
-                let _ = started.send(command.spawn());
-            }
-        });
-        sender
-    });
-    let (sender, receiver) = channel();
-    let gone = || std::io::Error::other("the thread that starts processes is gone");
-    spawner.send((command, sender)).map_err(|_| gone())?;
-    receiver.recv().map_err(|_| gone())?
+/// The processes that `pid` has started, as far as they are its own children.
+pub(crate) fn children_of(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }

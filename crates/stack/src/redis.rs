@@ -1,59 +1,47 @@
 //! Redis as a cache: nothing is kept over a restart.
 
-use crate::ports::wait_until_answers;
-use crate::process::{Process, Signal};
+use crate::process::Signal;
+use crate::server::{Recipe, Server};
 use crate::tools::Tools;
-use anyhow::{Result, ensure};
-use std::path::{Path, PathBuf};
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+const START_BOUND: Duration = Duration::from_secs(20);
+const STOP_BOUND: Duration = Duration::from_secs(10);
+
 /// A running server.
 pub struct Redis {
-    program: PathBuf,
-    dir: PathBuf,
-    port: u16,
-    process: Process,
+    pub server: Server,
 }
 
 impl Redis {
     /// # Errors
     /// One sentence that says what is in the way.
     pub fn start(tools: &Tools, dir: &Path, port: u16) -> Result<Self> {
-        std::fs::create_dir_all(dir)?;
-        let process = launch(&tools.redis_server, dir, port)?;
-        Ok(Self { program: tools.redis_server.clone(), dir: dir.to_owned(), port, process })
+        fs::create_dir_all(dir).with_context(|| format!("the folder {} can't be made", dir.display()))?;
+        let mut command = Command::new(&tools.redis_server);
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.args(["--maxmemory", "128mb", "--maxmemory-policy", "allkeys-lru", "--dir"]).arg(dir);
+        let server = Server::start(Recipe {
+            name: "Redis",
+            command,
+            user: None,
+            log: dir.join("redis.log"),
+            port,
+            probe: None,
+            end: Signal::Term,
+            crash: Signal::Kill,
+            start_bound: START_BOUND,
+            stop_bound: STOP_BOUND,
+        })?;
+        Ok(Self { server })
     }
 
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.server.port())
     }
-
-    #[must_use]
-    pub fn process(&self) -> &Process {
-        &self.process
-    }
-
-    /// # Errors
-    /// Where it does not come up again.
-    pub fn restart(&mut self) -> Result<()> {
-        self.stop();
-        self.process = launch(&self.program, &self.dir, self.port)?;
-        Ok(())
-    }
-
-    pub fn stop(&mut self) {
-        self.process.stop(Duration::from_secs(10));
-    }
-}
-
-fn launch(program: &Path, dir: &Path, port: u16) -> Result<Process> {
-    let mut server = Command::new(program);
-    server.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-    server.args(["--maxmemory", "128mb", "--maxmemory-policy", "allkeys-lru", "--dir"]).arg(dir);
-    let log = dir.join("redis.log");
-    let process = Process::start(&server, Signal::Term, None, &log)?;
-    ensure!(wait_until_answers(port, Duration::from_secs(20)), "Redis does not come up; see {}", log.display());
-    Ok(process)
 }
