@@ -1,5 +1,6 @@
 //! `cargo xtask check`: everything that CI checks before the tests. All steps run; one that fails fails the whole.
 
+use crate::say::say;
 use crate::{cargo, generated, sqlx, structure};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
@@ -38,9 +39,9 @@ pub(crate) fn check() -> Result<()> {
         let done = step();
         let took = started.elapsed().as_secs_f32();
         match done {
-            Ok(()) => println!("ok      {name} ({took:.1} s)"),
+            Ok(()) => say(&format!("ok      {name} ({took:.1} s)")),
             Err(error) => {
-                println!("FAILED  {name} ({took:.1} s): {error:#}");
+                say(&format!("FAILED  {name} ({took:.1} s): {error:#}"));
                 failed.push(name);
             }
         }
@@ -48,7 +49,7 @@ pub(crate) fn check() -> Result<()> {
     if !failed.is_empty() {
         bail!("{} of {} checks failed: {}", failed.len(), steps.len(), failed.join(", "));
     }
-    println!("all {} checks passed", steps.len());
+    say(&format!("all {} checks passed", steps.len()));
     Ok(())
 }
 
@@ -69,7 +70,7 @@ fn installed(tool: &Tool) -> Result<PathBuf> {
     let root = home.join(".cache/rtoms/tools").join(format!("{}-{}", tool.name, tool.version));
     let program = root.join("bin").join(tool.name);
     if !program.exists() {
-        println!("building {} {} (once, some minutes)", tool.name, tool.version);
+        say(&format!("building {} {} (once, some minutes)", tool.name, tool.version));
         let status = cargo::cargo()
             .current_dir(&home)
             .args([

@@ -1,5 +1,6 @@
 //! `cargo xtask up --detach`, `status` and `down`.
 
+use crate::say::say;
 use crate::state::State;
 use crate::up::{UpArgs, step};
 use crate::{interrupt, table};
@@ -42,7 +43,10 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
         }
     })?;
     table::urls(&told.processes, !args.no_demo);
-    println!("`cargo xtask status` shows it, `cargo xtask down` ends it; it writes to {}", state.up_log().display());
+    say(&format!(
+        "`cargo xtask status` shows it, `cargo xtask down` ends it; it writes to {}",
+        state.up_log().display()
+    ));
     Ok(())
 }
 
@@ -64,7 +68,7 @@ fn spawn(args: &UpArgs, state: &State) -> Result<Child> {
 pub(crate) fn status() -> Result<()> {
     match State::of_checkout()?.told() {
         Some(told) => table::status(&told),
-        None => println!("not up"),
+        None => say("not up"),
     }
     Ok(())
 }
@@ -72,11 +76,11 @@ pub(crate) fn status() -> Result<()> {
 pub(crate) fn down() -> Result<()> {
     let state = State::of_checkout()?;
     let Some(told) = state.told() else {
-        println!("not up");
+        say("not up");
         return Ok(());
     };
     end(told.pid, || state.told().is_none())?;
-    println!("down");
+    say("down");
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod generated;
 mod interrupt;
 mod life;
 mod probe;
+mod say;
 mod services;
 mod sqlx;
 mod state;
@@ -84,8 +85,8 @@ fn main() -> ExitCode {
 
 fn test(args: &[String]) -> Result<()> {
     // What the stack needs is installed before anything is compiled, so that a failure comes early.
-    let tools = stack::tools::find_or_install(&|what| eprintln!("{what}"))?;
-    stack::kafka::resolve(&stack::jars_of(&stack::checkout()), &tools, &|what| eprintln!("{what}"))?;
+    let tools = stack::tools::find_or_install(&say::say)?;
+    stack::kafka::resolve(&stack::jars_of(&stack::checkout()), &tools, &say::say)?;
     let mut words = vec!["test", "--workspace"];
     words.extend(args.iter().map(String::as_str));
     cargo::run("the tests", &words)

@@ -2,6 +2,7 @@
 
 use crate::life::{Life, Next};
 use crate::probe::ready;
+use crate::say::say;
 use crate::state::Running;
 use crate::{cargo, interrupt};
 use anyhow::{Context, Result, bail};
@@ -108,12 +109,16 @@ impl Services {
             match replica.life.next(alive, Instant::now()) {
                 Next::Nothing => continue,
                 Next::Tell(pause) => {
-                    replica.process = None;
-                    println!("{} has ended and starts again in {pause:?}; see {}", replica.name, replica.log.display());
+                    let fate = replica.process.take().map_or_else(|| "did not start".to_owned(), |p| p.fate());
+                    say(&format!(
+                        "{} {fate} and starts again in {pause:?}; see {}",
+                        replica.name,
+                        replica.log.display()
+                    ));
                 }
                 Next::Start => match replica.launch() {
                     Ok(process) => replica.process = Some(process),
-                    Err(error) => println!("{} did not start: {error:#}", replica.name),
+                    Err(error) => say(&format!("{} did not start: {error:#}", replica.name)),
                 },
             }
             changed = true;

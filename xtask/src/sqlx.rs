@@ -3,6 +3,7 @@
 //! The macros of sqlx write what they learn about a query to `SQLX_OFFLINE_DIR` while they are expanded with
 //! `SQLX_OFFLINE=false` and a `DATABASE_URL`, so no other tool is needed.
 
+use crate::say::say;
 use crate::{cargo, interrupt};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -97,7 +98,11 @@ pub(crate) fn prepare(check: bool) -> Result<()> {
     for (name, text) in wanted.iter().filter(|(name, text)| there.get(*name) != Some(text)) {
         fs::write(kept.join(name), text)?;
     }
-    println!("{} queries of {}", wanted.len(), packages.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", "));
+    say(&format!(
+        "{} queries of {}",
+        wanted.len(),
+        packages.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ")
+    ));
     Ok(())
 }
 
@@ -152,7 +157,7 @@ fn queries(dir: &Path) -> Result<BTreeMap<String, String>> {
 pub(crate) fn dev_db() -> Result<()> {
     let database = migrated()?;
     interrupt::listen()?;
-    println!("SQLX_OFFLINE=false DATABASE_URL={}", database.postgres.superuser_url());
+    say(&format!("SQLX_OFFLINE=false DATABASE_URL={}", database.postgres.superuser_url()));
     while !interrupt::interrupted() {
         ensure!(database.postgres.server.alive(), "PostgreSQL has ended");
         thread::sleep(Duration::from_millis(100));

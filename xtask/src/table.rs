@@ -1,6 +1,7 @@
 //! What whoever started the fleet needs to know of it.
 
 use crate::probe::ready;
+use crate::say::say;
 use crate::services::SERVICES;
 use crate::state::{Running, Told};
 
@@ -15,28 +16,28 @@ curl -s "localhost:8183/v1/orders/$ORDER/timeline" -H "authorization: Bearer $TO
 
 /// Every URL, and how to begin.
 pub(crate) fn urls(told: &[Running], demo: bool) {
-    println!("\n{:<16} {:<23} {:<35} health", "", "API", "Swagger UI");
+    say(&format!("\n{:<16} {:<23} {:<35} health", "", "API", "Swagger UI"));
     for Running { name, port, .. } in told.iter().filter(|process| is_service(&process.name)) {
         let url = format!("http://localhost:{port}");
-        println!("{name:<16} {url:<23} {:<35} {url}/readyz", format!("{url}/swagger-ui/"));
+        say(&format!("{name:<16} {url:<23} {:<35} {url}/readyz", format!("{url}/swagger-ui/")));
     }
     for Running { name, port, .. } in told.iter().filter(|process| !is_service(&process.name)) {
-        println!("{name:<16} 127.0.0.1:{port}");
+        say(&format!("{name:<16} 127.0.0.1:{port}"));
     }
-    println!("{}", if demo { FIRST_ORDER } else { "" });
+    say(if demo { FIRST_ORDER } else { "" });
 }
 
 /// What runs, with pids and readiness.
 pub(crate) fn status(told: &Told) {
     let state = if told.ready { "up" } else { "coming up" };
-    println!("{state}, process {}\n\n{:<16} {:<6} {:<8} state", told.pid, "", "port", "pid");
+    say(&format!("{state}, process {}\n\n{:<16} {:<6} {:<8} state", told.pid, "", "port", "pid"));
     for Running { name, port, pid } in &told.processes {
         let (pid, state) = match pid {
             Some(pid) if is_service(name) => (pid.to_string(), if ready(*port) { "ready" } else { "not ready" }),
             Some(pid) => (pid.to_string(), if stack::ports::answers(*port) { "answers" } else { "does not answer" }),
             None => ("-".to_owned(), "has ended, starts again"),
         };
-        println!("{name:<16} {port:<6} {pid:<8} {state}");
+        say(&format!("{name:<16} {port:<6} {pid:<8} {state}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask up`: everything on this machine, until Ctrl-C.
 
 use crate::life::{Life, Next};
+use crate::say::say;
 use crate::services::{Plan, Services, build};
 use crate::state::{Running, State};
 use crate::{interrupt, table};
@@ -51,10 +52,10 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
     let claim = state.claim()?;
     interrupt::listen()?;
     check_disk(&stack::checkout())?;
-    let tools = stack::tools::find_or_install(&|what| println!("{what}"))?;
+    let tools = stack::tools::find_or_install(&say)?;
     let dir = state.data(&tools);
     if !dir.starts_with(stack::checkout()) {
-        println!("PostgreSQL's user may not enter this checkout, so the data are in {}", dir.display());
+        say(&format!("PostgreSQL's user may not enter this checkout, so the data are in {}", dir.display()));
     }
     if args.reset && dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("{} can't be removed", dir.display()))?;
@@ -64,10 +65,9 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
     let mut stack;
     let mut services = Services::prepare(&plan)?;
     let options = Options { dir, jars: stack::jars_of(&stack::checkout()), ports: Ports::LOCAL };
-    stack =
-        step("PostgreSQL, Redis and Kafka", |bar| Stack::start(&options, &|what| bar.set_message(what.to_owned())))?;
+    stack = step("PostgreSQL, Redis and Kafka", |bar| Stack::start(&options, &|what| note(bar, what)))?;
     interrupt::check()?;
-    println!("building the services");
+    say("building the services");
     let programs = build(args.release)?;
     step("the services", |bar| {
         bar.set_message(format!("logs in {}", plan.logs.display()));
@@ -76,7 +76,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
     let told = running(&mut stack, &services);
     claim.tell(true, &told)?;
     table::urls(&told, plan.demo);
-    println!("Ctrl-C stops everything");
+    say("Ctrl-C stops everything");
     let mut lives = [(); 3].map(|()| Life::starts(Instant::now()));
     while !interrupt::interrupted() {
         thread::sleep(LOOK_EVERY);
@@ -84,7 +84,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
             claim.tell(true, &running(&mut stack, &services))?;
         }
     }
-    println!("stopping");
+    say("stopping");
     services.stop();
     stack.stop();
     Ok(())
@@ -105,10 +105,10 @@ fn look_after_stack(stack: &mut Stack, lives: &mut [Life; 3]) -> bool {
     for (server, life) in stack.servers().into_iter().zip(lives) {
         match life.next(server.alive(), Instant::now()) {
             Next::Nothing => continue,
-            Next::Tell(pause) => println!("{} has ended and starts again in {pause:?}", server.name()),
+            Next::Tell(pause) => say(&format!("{} {} and starts again in {pause:?}", server.name(), server.fate())),
             Next::Start => {
                 if let Err(error) = server.restart() {
-                    println!("{error:#}");
+                    say(&format!("{error:#}"));
                 }
             }
         }
@@ -128,9 +128,18 @@ pub(crate) fn step<T>(name: &'static str, work: impl FnOnce(&ProgressBar) -> Res
     let done = work(&bar);
     bar.finish_and_clear();
     if done.is_ok() {
-        println!("{name}: up after {:.1} s", started.elapsed().as_secs_f32());
+        say(&format!("{name}: up after {:.1} s", started.elapsed().as_secs_f32()));
     }
     done
+}
+
+/// Says what goes on beside the spinner, or in a line where there is no terminal to spin on.
+fn note(bar: &ProgressBar, what: &str) {
+    if bar.is_hidden() {
+        say(what);
+    } else {
+        bar.set_message(what.to_owned());
+    }
 }
 
 fn check_disk(dir: &Path) -> Result<()> {

@@ -94,6 +94,15 @@ impl Process {
         matches!(self.child().try_wait(), Ok(None))
     }
 
+    /// How it has ended, to be read after its name.
+    #[must_use]
+    pub fn fate(&self) -> String {
+        match self.child().try_wait() {
+            Ok(Some(status)) => format!("has ended ({status})"),
+            _ => "has not ended".to_owned(),
+        }
+    }
+
     /// Sends a signal.
     ///
     /// # Errors
@@ -113,7 +122,7 @@ impl Process {
         while !ready() {
             let log = self.log.display();
             if !self.alive() {
-                bail!("{name} has ended instead of becoming ready: {}; see {log}", self.last_words());
+                bail!("{name} {} instead of becoming ready: {}; see {log}", self.fate(), self.last_words());
             }
             if Instant::now() > until {
                 bail!("{name} is not ready after {} s: {}; see {log}", bound.as_secs(), self.last_words());

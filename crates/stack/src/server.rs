@@ -60,6 +60,12 @@ impl Server {
         self.process.alive()
     }
 
+    /// As [`Process::fate`].
+    #[must_use]
+    pub fn fate(&self) -> String {
+        self.process.fate()
+    }
+
     /// Stops it, where it runs, and starts it on the same port and data, until it is ready.
     ///
     /// # Errors
