@@ -13,6 +13,7 @@ mod sqlx;
 mod state;
 mod structure;
 mod table;
+mod tools;
 mod up;
 
 use anyhow::Result;
@@ -67,11 +68,13 @@ fn main() -> ExitCode {
         Command::Up(args) => up::up(&args),
         Command::Status => detached::status(),
         Command::Down => detached::down(),
-        Command::Demo => cargo::run("the demo", &["run", "--quiet", "--package", "testkit", "--bin", "demo"]),
+        Command::Demo => demo(),
         Command::Test { args } => test(&args),
         Command::Check => check::check(),
-        Command::Openapi { check } => generated::openapi(check),
-        Command::Sqlx { check } => sqlx::prepare(check),
+        Command::Openapi { check: true } => generated::check(),
+        Command::Openapi { check: false } => generated::write(),
+        Command::Sqlx { check: true } => sqlx::check(),
+        Command::Sqlx { check: false } => sqlx::write(),
         Command::DevDb => sqlx::dev_db(),
     };
     match done {
@@ -83,7 +86,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// Built as `up` has built it.
+fn demo() -> Result<()> {
+    interrupt::listen()?;
+    let mut demo = std::process::Command::new(services::build(false)?.join("demo"));
+    cargo::run_command("the demo", &mut demo)
+}
+
 fn test(args: &[String]) -> Result<()> {
+    interrupt::listen()?;
     // What the stack needs is installed before anything is compiled, so that a failure comes early.
     let tools = stack::tools::find_or_install(&say::say)?;
     stack::kafka::resolve(&stack::jars_of(&stack::checkout()), &tools, &say::say)?;

@@ -5,7 +5,7 @@
 
 use crate::say::say;
 use crate::{cargo, interrupt};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stack::ports::free_ports;
 use stack::postgres::Postgres;
@@ -59,51 +59,62 @@ fn migrations(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Makes `.sqlx/` anew, or compares it with what the sources need.
-pub(crate) fn prepare(check: bool) -> Result<()> {
+/// What the sources need, by file name.
+type Queries = BTreeMap<String, String>;
+
+/// Makes `.sqlx/` anew.
+pub(crate) fn write() -> Result<()> {
+    let packages = packages()?;
+    let words: Vec<&str> = packages.iter().flat_map(|package| ["--package", package.name.as_str()]).collect();
+    let wanted = made(&packages, &words)?;
+    let dir = stack::checkout().join(".sqlx");
+    fs::create_dir_all(&dir)?;
+    let there = queries(&dir)?;
+    for name in there.keys().filter(|name| !wanted.contains_key(*name)) {
+        fs::remove_file(dir.join(name))?;
+    }
+    // What has not changed keeps its time, so that nothing is compiled again for it.
+    for (name, text) in wanted.iter().filter(|(name, text)| there.get(*name) != Some(text)) {
+        fs::write(dir.join(name), text)?;
+    }
+    let names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    say(&format!("{} queries of {}", wanted.len(), names.join(", ")));
+    Ok(())
+}
+
+/// Compares `.sqlx/` with what the sources need.
+pub(crate) fn check() -> Result<()> {
+    let wanted = made(&packages()?, &["--workspace"])?;
+    let there = queries(&stack::checkout().join(".sqlx"))?;
+    let missing = wanted.iter().filter(|(name, text)| there.get(*name) != Some(text)).count();
+    let stale = there.keys().filter(|name| !wanted.contains_key(*name)).count();
+    ensure!(
+        missing + stale == 0,
+        ".sqlx lacks {missing} of {} queries and has {stale} that no source has: run `cargo xtask sqlx`",
+        wanted.len()
+    );
+    Ok(())
+}
+
+/// Compiles `packages`, chosen for cargo by `words`, against the migrated schemas.
+fn made(packages: &[Package], words: &[&str]) -> Result<Queries> {
     let database = migrated()?;
     let made = tempfile::tempdir()?;
-    let packages = packages()?;
-    let mut words = vec!["check", "--quiet", "--all-targets"];
-    for package in &packages {
-        words.extend(["--package", package.name.as_str()]);
+    for root in packages.iter().flat_map(|package| &package.roots) {
         // Macros are expanded only in what cargo compiles, which is what has changed.
-        for root in &package.roots {
-            File::open(root)?.set_modified(SystemTime::now())?;
-        }
+        File::open(root)?.set_modified(SystemTime::now())?;
     }
     let mut compile = cargo::cargo();
     compile
+        .args(["check", "--quiet", "--all-targets"])
         .args(words)
         .env("SQLX_OFFLINE", "false")
         .env("DATABASE_URL", database.postgres.superuser_url())
         .env("SQLX_OFFLINE_DIR", made.path());
     cargo::run_command("checking the SQL of the sources against the migrated schemas", &mut compile)?;
-    let kept = stack::checkout().join(".sqlx");
-    let (wanted, there) = (queries(made.path())?, queries(&kept)?);
+    let wanted = queries(made.path())?;
     ensure!(!wanted.is_empty(), "no query was written");
-    if check {
-        let differing = wanted.iter().filter(|(name, text)| there.get(*name) != Some(text)).count();
-        let stale = there.keys().filter(|name| !wanted.contains_key(*name)).count();
-        if differing + stale > 0 {
-            bail!(".sqlx lacks {differing} queries and has {stale} too many: run `cargo xtask sqlx`");
-        }
-        return Ok(());
-    }
-    fs::create_dir_all(&kept)?;
-    for name in there.keys().filter(|name| !wanted.contains_key(*name)) {
-        fs::remove_file(kept.join(name))?;
-    }
-    // What has not changed keeps its time, so that nothing is compiled again for it.
-    for (name, text) in wanted.iter().filter(|(name, text)| there.get(*name) != Some(text)) {
-        fs::write(kept.join(name), text)?;
-    }
-    say(&format!(
-        "{} queries of {}",
-        wanted.len(),
-        packages.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ")
-    ));
-    Ok(())
+    Ok(wanted)
 }
 
 /// A package whose SQL is checked as it is compiled.
@@ -140,14 +151,12 @@ fn uses_macros(dir: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// The files of a folder by their names.
-fn queries(dir: &Path) -> Result<BTreeMap<String, String>> {
-    let mut files = BTreeMap::new();
+fn queries(dir: &Path) -> Result<Queries> {
+    let mut files = Queries::new();
     if dir.exists() {
         for entry in fs::read_dir(dir)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            files.insert(name, fs::read_to_string(&path)?);
+            let entry = entry?;
+            files.insert(entry.file_name().to_string_lossy().into_owned(), fs::read_to_string(entry.path())?);
         }
     }
     Ok(files)
