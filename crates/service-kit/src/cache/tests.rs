@@ -100,3 +100,16 @@ async fn a_wrong_url_is_refused_without_being_repeated() {
     let error = Cache::new(Some("http://:hunter2@localhost"), "test").unwrap_err();
     assert!(!format!("{error:?}").contains("hunter2"));
 }
+
+#[test]
+fn a_handler_may_wait_for_the_cache() {
+    fn can_be_served<F: Future + Send>(_: F) {}
+    async fn handler(cache: Cache, row: String) -> Option<Entry> {
+        cache.get(KEY, || async { Ok(Some(Entry { version: 1, bytes: Bytes::from(row.clone()) })) }).await.ok()?
+    }
+    can_be_served(async {
+        if let Ok(cache) = Cache::new(None, "test") {
+            handler(cache, String::new()).await;
+        }
+    });
+}
