@@ -8,6 +8,7 @@ use crate::{interrupt, table};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use stack::tools::{Tools, find_or_install, is_root};
 use stack::{Options, Ports, Stack};
 use std::fs;
 use std::path::Path;
@@ -52,7 +53,8 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
     let claim = state.claim()?;
     interrupt::listen()?;
     check_disk(&stack::checkout())?;
-    let tools = stack::tools::find_or_install(&say)?;
+    let tools = prerequisites()?;
+    interrupt::check()?;
     let dir = state.data(&tools);
     if !dir.starts_with(stack::checkout()) {
         say(&format!("PostgreSQL's user may not enter this checkout, so the data are in {}", dir.display()));
@@ -88,6 +90,14 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
     services.stop();
     stack.stop();
     Ok(())
+}
+
+fn prerequisites() -> Result<Tools> {
+    if !is_root() {
+        // A spinner would spin over sudo's question for the password.
+        return find_or_install(&say);
+    }
+    step("prerequisites", |bar| find_or_install(&|what| if bar.is_hidden() { say(what) } else { bar.println(what) }))
 }
 
 fn running(stack: &mut Stack, services: &Services) -> Vec<Running> {
@@ -128,7 +138,7 @@ pub(crate) fn step<T>(name: &'static str, work: impl FnOnce(&ProgressBar) -> Res
     let done = work(&bar);
     bar.finish_and_clear();
     if done.is_ok() {
-        say(&format!("{name}: up after {:.1} s", started.elapsed().as_secs_f32()));
+        say(&format!("{name}: {:.1} s", started.elapsed().as_secs_f32()));
     }
     done
 }

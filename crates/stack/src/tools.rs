@@ -77,7 +77,9 @@ fn find() -> Result<Tools, Vec<Need>> {
     if missing.is_empty() { Ok(tools) } else { Err(missing) }
 }
 
-fn is_root() -> bool {
+/// Whether this process may do everything, and so needs to ask nobody.
+#[must_use]
+pub fn is_root() -> bool {
     output(Path::new("id"), &["-u"]).is_ok_and(|id| id.trim() == "0")
 }
 

@@ -4,7 +4,7 @@ use super::{Need, is_root, on_path};
 use crate::command::run;
 use anyhow::{Result, bail, ensure};
 use std::io::{IsTerminal, stdin};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// A few hundred megabytes over a slow line.
@@ -21,15 +21,18 @@ pub(super) fn install(missing: &[Need], say: &(dyn Fn(&str) + Sync)) -> Result<(
     if on_path("apt-get").is_none() {
         bail!("missing: {}. Install it with this system's package manager, and try again", names(missing));
     }
-    let sudo: &[&str] = if is_root() { &[] } else { &["sudo", "-n"] };
     let by_hand = format!("`sudo apt-get install {}`", packages.join(" "));
+    let sudo: &[&str] = if is_root() { &[] } else { &["sudo", "-n"] };
+    ensure!(is_root() || has_sudo(), "missing: {}. Run {by_hand}, and try again", names(missing));
     say(&format!(
         "missing: {}. Installing from this system's packages: {}. Servers that these start themselves stay as they are",
         names(missing),
         packages.join(" ")
     ));
-    if !sudo.is_empty() {
-        ensure!(may_sudo(), "missing: {}. Run {by_hand}, and try again", names(missing));
+    if !is_root() {
+        // Asks for the password, where it wants one, after it was said what for.
+        let asked = Command::new("sudo").arg("true").status().is_ok_and(|status| status.success());
+        ensure!(asked, "sudo refuses. Run {by_hand}, and try again");
     }
     let install = ["install", "-y", "-qq", "--no-install-recommends"];
     for arguments in [vec!["update", "-qq"], [&install, packages.as_slice()].concat()] {
@@ -41,11 +44,8 @@ pub(super) fn install(missing: &[Need], say: &(dyn Fn(&str) + Sync)) -> Result<(
     Ok(())
 }
 
-/// Asks for the password, where there is somebody to ask.
-fn may_sudo() -> bool {
-    if on_path("sudo").is_none() {
-        return false;
-    }
-    let ask: &[&str] = if stdin().is_terminal() { &[] } else { &["-n"] };
-    Command::new("sudo").args(ask).arg("true").status().is_ok_and(|status| status.success())
+/// Whether there is sudo, and somebody to tell it a password or no need to.
+fn has_sudo() -> bool {
+    let silent = || Command::new("sudo").args(["-n", "true"]).stderr(Stdio::null()).status();
+    on_path("sudo").is_some() && (stdin().is_terminal() || silent().is_ok_and(|status| status.success()))
 }
