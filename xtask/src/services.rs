@@ -73,11 +73,15 @@ impl Services {
                 let name = if number == 1 { service.to_owned() } else { format!("{service}-{number}") };
                 let port = first_port + 100 * (number - 1);
                 check_free(&name, port)?;
+                let log = plan.logs.join(format!("{name}.log"));
+                if log.exists() {
+                    fs::rename(&log, log.with_extension("log.before"))?;
+                }
                 services.replicas.push(Replica {
                     service,
                     port,
                     command: Command::new(service),
-                    log: plan.logs.join(format!("{name}.log")),
+                    log,
                     name,
                     process: None,
                     life: Life::starts(Instant::now()),
