@@ -1,1 +1,71 @@
+//! Notification: what customers are told of their orders, one row a message.
+//!
+//! - [`domain`]: the commands, the row, and how the ones change the other; the templates; pure
+//! - [`kafka`]: what the order service asks to be told, as commands
+//! - [`effects`]: messages on their way out
+//! - [`store`]: rows in and out of PostgreSQL
+//! - [`http`]: the API, as queries and as commands
+//! - [`config`]: what it is told from outside
 
+pub mod config;
+pub mod domain;
+pub mod effects;
+pub mod http;
+pub mod kafka;
+pub mod store;
+
+pub use config::Config;
+pub use http::openapi;
+
+use crate::effects::Transport;
+use crate::http::App;
+use crate::store::Notifications;
+use axum::Extension;
+use clap::Parser;
+use engine::{Engine, Settings, Timer};
+use service_kit::config::Secret;
+use service_kit::{Service, auth, db};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often attempts that are due are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs the service as a process, as its arguments and environment say.
+///
+/// # Errors
+/// As [`run`].
+pub fn serve() -> anyhow::Result<()> {
+    let config = Config::parse();
+    let process = config.common.process.clone();
+    service_kit::start(&process, |shutdown| run(config, shutdown))
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// What keeps it from starting: the configuration, the database, the address. Or its writer ended by itself.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let Config { common, smtp_url, smtp_from } = config;
+    let transport = Transport::new(smtp_url.as_ref().map(Secret::expose), &smtp_from)?;
+    let pool = db::open(&common.database, sqlx::migrate!("../../migrations/notification"), &shutdown).await?;
+    let settings = Settings {
+        subscriptions: kafka::subscriptions(),
+        timers: vec![Timer::new("due", LOOK_EVERY, |pool, now, limit| Box::pin(store::due(pool, now, limit)))],
+        perform: Some(Arc::new(move |send| {
+            let sending = transport.clone().send(send);
+            Box::pin(async move { Some(sending.await) })
+        })),
+        ..common.engine_settings(pool.clone())?
+    };
+    let engine = Engine::start(Notifications, settings);
+    let verifier = auth::remote(&common.oidc, &shutdown)?;
+    let app = App { pool, writer: engine.writer() };
+    let routes = http::router(app).layer(Extension(Arc::clone(&verifier)));
+    Service::new("notification", &common, openapi(), routes)
+        .check("issuer", move || verifier.condition())
+        .engine(engine)
+        .serve(shutdown)
+        .await
+}

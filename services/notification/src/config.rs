@@ -1,0 +1,18 @@
+//! What notification is told from outside.
+
+use clap::Parser;
+use service_kit::config::{CommonArgs, Secret};
+
+/// RTOMS notification: what customers are told.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "notification", version, after_help = "`notification openapi` prints the OpenAPI specification.")]
+pub struct Config {
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Where e-mail goes: `smtp://user:password@host:port`, with `smtps` for TLS; without it messages are only recorded.
+    #[arg(long, env = "SMTP_URL", hide_env_values = true, help_heading = "E-mail")]
+    pub smtp_url: Option<Secret>,
+    /// Whom e-mail is from.
+    #[arg(long, env = "SMTP_FROM", default_value = "RTOMS <orders@example.com>", help_heading = "E-mail")]
+    pub smtp_from: String,
+}
