@@ -27,7 +27,10 @@ pub(crate) async fn a_customer_sees_only_what_is_theirs(shop: Shop) -> Result<()
         let hidden = stranger.get(service, &theirs).await?;
         let missing = stranger.get(service, &nobodys).await?;
         ensure!(hidden.status == 404, "{theirs}: {hidden:?}");
-        ensure!(hidden.code() == missing.code() && hidden.body["detail"] == missing.body["detail"], "{theirs} tells more than {nobodys}");
+        ensure!(
+            hidden.code() == missing.code() && hidden.body["detail"] == missing.body["detail"],
+            "{theirs} tells more than {nobodys}"
+        );
     }
     ensure!(stranger.cancel(order_id).await?.status == 404);
     ensure!(stranger.pay_again(order_id, "pm_card_visa").await?.status == 404);

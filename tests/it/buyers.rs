@@ -31,7 +31,8 @@ pub(crate) async fn one_unit_and_many_buyers_again_and_again(shop: Shop) -> Resu
 /// `buyers` orders of one piece each, all at once.
 async fn buy(shop: &Shop, product: Uuid, buyers: usize) -> Result<Vec<Uuid>> {
     let customer = shop.customer().await?;
-    try_join_all((0..buyers).map(|_| customer.placed(&[(product, 1)], "pm_card_visa"))).await.map_err(Into::into)
+    let lines = [(product, 1)];
+    try_join_all((0..buyers).map(|_| customer.placed(&lines, "pm_card_visa"))).await
 }
 
 /// Waits until `winners` of the orders are confirmed and all others rejected.

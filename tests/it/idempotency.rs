@@ -37,8 +37,7 @@ pub(crate) async fn repeats_at_once_make_one_order(shop: Shop) -> Result<()> {
     let customer = shop.customer().await?;
     let key = Uuid::new_v4().to_string();
     let body = order_of(product, 1);
-    let answers =
-        try_join_all((0..20).map(|_| customer.post_keyed(Service::Order, "/v1/orders", &key, &body))).await?;
+    let answers = try_join_all((0..20).map(|_| customer.post_keyed(Service::Order, "/v1/orders", &key, &body))).await?;
     let ids: HashSet<String> = answers.iter().map(|answer| answer.body["id"].to_string()).collect();
     ensure!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
     ensure!(ids.len() == 1, "{ids:?}");

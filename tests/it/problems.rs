@@ -14,9 +14,18 @@ pub(crate) async fn bad_input_gets_a_problem(shop: Shop) -> Result<()> {
         ("[]", 422),
         (r#"{"lines":[],"paymentMethod":"pm_card_visa"}"#, 422),
         (r#"{"lines":[{"productId":"x","quantity":1}],"paymentMethod":"pm_card_visa"}"#, 422),
-        (r#"{"lines":[{"productId":"00000000-0000-0000-0000-000000000000","quantity":0}],"paymentMethod":"pm_card_visa"}"#, 422),
-        (r#"{"lines":[{"productId":"00000000-0000-0000-0000-000000000000","quantity":1}],"paymentMethod":"4242 4242 4242 4242"}"#, 422),
-        (r#"{"lines":[{"productId":"00000000-0000-0000-0000-000000000000","quantity":1}],"paymentMethod":"pm_card_visa","price":1}"#, 422),
+        (
+            r#"{"lines":[{"productId":"00000000-0000-0000-0000-000000000000","quantity":0}],"paymentMethod":"pm_card_visa"}"#,
+            422,
+        ),
+        (
+            r#"{"lines":[{"productId":"00000000-0000-0000-0000-000000000000","quantity":1}],"paymentMethod":"4242 4242 4242 4242"}"#,
+            422,
+        ),
+        (
+            r#"{"lines":[{"productId":"00000000-0000-0000-0000-000000000000","quantity":1}],"paymentMethod":"pm_card_visa","price":1}"#,
+            422,
+        ),
     ];
     for (body, status) in bodies {
         let request = customer.request(Method::POST, Service::Order, "/v1/orders");
@@ -62,12 +71,9 @@ pub(crate) async fn orders_that_can_not_be(shop: Shop) -> Result<()> {
         Ok(customer.place(&[(archived, 1)], "pm_card_visa").await?.code().to_owned())
     })
     .await?;
-    let stock = shop.admin.post(
-        Service::Inventory,
-        &format!("/v1/inventory/{product}/adjustments"),
-        &json!({ "delta": -11, "reason": "counted again" }),
-    );
-    let negative = stock.await?;
+    let path = format!("/v1/inventory/{product}/adjustments");
+    let counted = json!({ "delta": -11, "reason": "counted again" });
+    let negative = shop.admin.post(Service::Inventory, &path, &counted).await?;
     ensure!(negative.status == 409 && negative.code() == "stock_would_go_negative", "{negative:?}");
     Ok(())
 }

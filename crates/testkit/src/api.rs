@@ -168,7 +168,6 @@ impl User {
     }
 
     /// A request to the next replica, to be completed by the caller.
-    #[must_use]
     pub fn request(&self, method: Method, service: Service, path: &str) -> RequestBuilder {
         let request = self.api.inner.http.request(method, format!("{}{path}", self.api.url(service)));
         match &self.token {
@@ -260,8 +259,13 @@ impl User {
     /// No answer.
     pub async fn pay_again(&self, order_id: Uuid, payment_method: &str) -> Result<Answer> {
         let path = format!("/v1/payments/process/{order_id}");
-        self.post_keyed(Service::Payment, &path, &Uuid::new_v4().to_string(), &json!({ "paymentMethod": payment_method }))
-            .await
+        self.post_keyed(
+            Service::Payment,
+            &path,
+            &Uuid::new_v4().to_string(),
+            &json!({ "paymentMethod": payment_method }),
+        )
+        .await
     }
 
     /// # Errors

@@ -9,7 +9,6 @@ use stack::process::{Process, Signal};
 use stack::{Options, Ports, Stack};
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -40,14 +39,9 @@ impl Fleet {
     /// # Errors
     /// Whatever does not come up, with the folder of its logs, which then stays.
     pub async fn start() -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("rtoms-test-").tempdir()?;
-        // PostgreSQL runs under a user of its own.
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
-        let options = Options {
-            dir: dir.path().to_owned(),
-            jars: stack::jars_of(&stack::checkout()),
-            ports: Ports::free()?,
-        };
+        let dir = stack::throwaway_dir()?;
+        let options =
+            Options { dir: dir.path().to_owned(), jars: stack::jars_of(&stack::checkout()), ports: Ports::free()? };
         let stack = tokio::task::spawn_blocking(move || Stack::start(&options, &|what| eprintln!("{what}"))).await??;
         let ports: [u16; 10] = free_ports()?;
         let urls = Self::urls(&ports);

@@ -211,9 +211,6 @@ fn print_table(rows: &[Row]) {
     println!("\n{:<40} {:<16} {:<16} {:<12} {:>8}", "scenario", "order", "status", "payment", "ms");
     for row in rows {
         let verdict = if row.right() { "" } else { "  WRONG" };
-        println!(
-            "{:<40} {:<16} {:<16} {:<12} {:>8}{verdict}",
-            row.scenario, row.order, row.got.0, row.got.1, row.ms
-        );
+        println!("{:<40} {:<16} {:<16} {:<12} {:>8}{verdict}", row.scenario, row.order, row.got.0, row.got.1, row.ms);
     }
 }
