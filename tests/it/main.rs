@@ -40,7 +40,7 @@ macro_rules! trials {
             let shared = Arc::clone($shared);
             Trial::test(concat!(stringify!($module), "::", stringify!($test)), move || {
                 let run = async { $module::$test(shared.shop().await?).await };
-                shared.runtime.block_on(run).map_err(|error| Failed::from(format!("{error:?}")))
+                shared.runtime.block_on(run).map_err(|error| Failed::from(format!("{error:#}")))
             })
         }),+]
     };
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
     match audited {
         Ok(()) => conclusion.exit_code(),
         Err(error) => {
-            eprintln!("the books are wrong: {error:?}");
+            eprintln!("the books are wrong: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -37,7 +37,7 @@ pub(crate) async fn bad_input_gets_a_problem(shop: Shop) -> Result<()> {
         (Method::GET, "/v1/nothing", 404),
         (Method::DELETE, "/v1/orders", 405),
         (Method::GET, "/v1/orders/not-an-id", 404),
-        (Method::GET, "/v1/orders?limit=0", 400),
+        (Method::GET, "/v1/orders?limit=0", 422),
         (Method::GET, "/v1/orders?cursor=%21", 400),
     ] {
         let answer = read(customer.request(method, Service::Order, path)).await?;
