@@ -98,7 +98,7 @@ fn test(args: &[String]) -> Result<()> {
     // What the stack needs is installed before anything is compiled, so that a failure comes early.
     let tools = stack::tools::find_or_install(&say::say)?;
     stack::kafka::resolve(&stack::jars_of(&stack::checkout()), &tools, &say::say)?;
-    let mut words = vec!["test", "--workspace"];
+    let mut words = vec!["test", "--workspace", "--lib", "--bins", "--tests"];
     words.extend(args.iter().map(String::as_str));
     cargo::run("the tests", &words)
 }
