@@ -1,4 +1,4 @@
-//! `openapi/*.json`: made by the services themselves, checked in.
+//! `openapi/*.json`, made by the services themselves, and `openapi/asyncapi.yaml`, made of the contract; checked in.
 
 use crate::cargo;
 use crate::services::{SERVICES, build};
@@ -16,8 +16,8 @@ const TELL_BOUND: Duration = Duration::from_secs(20);
 pub(crate) fn write() -> Result<()> {
     let dir = stack::checkout().join("openapi");
     fs::create_dir_all(&dir)?;
-    for (name, spec) in told(&build(false)?)? {
-        fs::write(dir.join(format!("{name}.json")), spec)?;
+    for (file, text) in told(&build(false)?)? {
+        fs::write(dir.join(file), text)?;
     }
     Ok(())
 }
@@ -27,9 +27,8 @@ pub(crate) fn check() -> Result<()> {
     cargo::run("the build", &["build", "--quiet", "--workspace", "--all-targets"])?;
     let dir = stack::checkout().join("openapi");
     let told = told(&cargo::target_dir()?.join("debug"))?;
-    let differs =
-        |(name, spec): &&(_, String)| fs::read_to_string(dir.join(format!("{name}.json"))).ok().as_ref() != Some(spec);
-    let differing: Vec<&str> = told.iter().filter(differs).map(|(name, _)| *name).collect();
+    let differs = |(file, text): &&(String, String)| fs::read_to_string(dir.join(file)).ok().as_ref() != Some(text);
+    let differing: Vec<&str> = told.iter().filter(differs).map(|(file, _)| file.as_str()).collect();
     ensure!(
         differing.is_empty(),
         "openapi/ differs from what the services tell, in {}: run `cargo xtask openapi`",
@@ -38,13 +37,15 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Each service and its specification.
-fn told(programs: &Path) -> Result<Vec<(&'static str, String)>> {
+/// Each file and its text.
+fn told(programs: &Path) -> Result<Vec<(String, String)>> {
     let tell = |(name, _): (&'static str, u16)| {
         let mut tell = Command::new(programs.join(name));
         let told = stack::command::run(tell.arg("openapi"), &format!("`{name} openapi`"), TELL_BOUND)?;
         let spec: Value = serde_json::from_str(&told).with_context(|| format!("`{name} openapi` tells no JSON"))?;
-        Ok((name, serde_json::to_string_pretty(&spec)? + "\n"))
+        Ok((format!("{name}.json"), serde_json::to_string_pretty(&spec)? + "\n"))
     };
-    SERVICES.into_iter().map(tell).collect()
+    let mut files: Vec<(String, String)> = SERVICES.into_iter().map(tell).collect::<Result<_>>()?;
+    files.push(("asyncapi.yaml".to_owned(), serde_saphyr::to_string(&common::events::asyncapi())?));
+    Ok(files)
 }

@@ -3,6 +3,7 @@
 //! One file a topic: the types of its `data`, and which of them exist. Changes are additive: consumers ignore fields
 //! and skip types that they don't know. Golden records of every type live in `crates/common/examples/`.
 
+mod asyncapi;
 mod envelope;
 pub mod inventory_updated;
 pub mod notification_send;
@@ -10,6 +11,7 @@ pub mod order_created;
 pub mod payment_completed;
 pub mod product_updated;
 
+pub use asyncapi::asyncapi;
 pub use envelope::{Envelope, Received, Unreadable, decode, encode};
 pub use inventory_updated::{InventoryEvent, OrderRef, Shortage, StockChanged, StockRejected};
 pub use notification_send::{NotificationLine, NotificationRequested, NotificationVars, Template};

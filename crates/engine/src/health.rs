@@ -20,7 +20,8 @@ impl Health {
     pub(crate) fn new(outbox_max_rows: i64) -> Self {
         Self {
             postgres: AtomicBool::new(true),
-            kafka: AtomicBool::new(true),
+            // Until it has answered once.
+            kafka: AtomicBool::new(false),
             outbox_max_rows,
             committed_seq: AtomicI64::new(0),
             published_seq: AtomicI64::new(0),

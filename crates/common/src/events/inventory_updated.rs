@@ -15,14 +15,14 @@ pub enum InventoryEvent {
 }
 
 /// `inventory.reserved.v1` and `inventory.released.v1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderRef {
     pub order_id: Uuid,
 }
 
 /// `inventory.rejected.v1`: no line of the order is held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockRejected {
     pub order_id: Uuid,
@@ -40,7 +40,7 @@ pub struct Shortage {
 }
 
 /// `stock.changed.v1`: an adjustment, or available stock that came to zero or left it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockChanged {
     pub product_id: Uuid,

@@ -16,7 +16,7 @@ pub enum OrderEvent {
 }
 
 /// `order.created.v1`: everything that inventory and payment need to know; nobody asks back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderCreated {
     pub order_id: Uuid,
@@ -55,14 +55,14 @@ pub struct Contact {
 }
 
 /// `order.cancelled.v1`: give back what is held and answer, also when it comes again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderCancelled {
     pub order_id: Uuid,
     pub reason: CancelReason,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
     /// By the customer or an admin.
@@ -72,7 +72,7 @@ pub enum CancelReason {
 }
 
 /// `order.shipped.v1`: the reserved stock has left the house.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderShipped {
     pub order_id: Uuid,

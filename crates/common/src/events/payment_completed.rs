@@ -19,7 +19,7 @@ pub enum PaymentEvent {
 }
 
 /// The shape that all four types share: the totals make each of them tell where the payment stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentFact {
     pub order_id: Uuid,
@@ -44,8 +44,9 @@ pub struct PaymentFact {
 }
 
 /// A total in minor units that is never negative.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "i64", into = "i64")]
+#[schema(value_type = i64, minimum = 0)]
 pub struct MinorUnits(i64);
 
 impl MinorUnits {

@@ -29,10 +29,6 @@ use uuid::Uuid;
 const MAX_WAIT_S: u64 = 30;
 /// How often a waiting request looks, whichever replica changes the order.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// The longest token of a payment method.
-const MAX_PAYMENT_METHOD: usize = 64;
-/// The fewest digits of a card's number (ISO/IEC 7812).
-const CARD_NUMBER_DIGITS: usize = 12;
 /// The longest address (RFC 5321).
 const MAX_EMAIL: usize = 254;
 
@@ -148,21 +144,8 @@ struct NewShipment {
     tracking_number: String,
 }
 
-/// `pm_` and what the provider appends. A card's number is none, and does not become one by the prefix: it would go into
-/// events.
 fn check_payment_method(text: &str, (): &()) -> garde::Result {
-    let token = text.strip_prefix("pm_").filter(|rest| !rest.is_empty() && text.len() <= MAX_PAYMENT_METHOD);
-    let is_token = |rest: &str| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if token.is_some_and(|rest| is_token(rest) && !holds_card_number(rest)) {
-        return Ok(());
-    }
-    Err(garde::Error::new("must be a payment method's token such as pm_card_visa, never a card number"))
-}
-
-/// Whether so many digits follow each other, grouped or not.
-fn holds_card_number(token: &str) -> bool {
-    let digits = token.replace('_', "");
-    digits.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() >= CARD_NUMBER_DIGITS)
+    common::text::check_payment_method(text).map_err(garde::Error::new)
 }
 
 /// The token's, where it can be written to: another issuer may claim anything.

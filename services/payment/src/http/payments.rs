@@ -17,8 +17,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-const MAX_PAYMENT_METHOD: usize = 64;
-
 /// The payment of an order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -116,13 +114,8 @@ struct NewAttempt {
 }
 
 /// What looks like anything but a token is not even stored: it could be the number of a card.
-fn check_payment_method(payment_method: &str, (): &()) -> garde::Result {
-    let name = payment_method.strip_prefix("pm_").unwrap_or_default();
-    let is_token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if is_token && payment_method.len() <= MAX_PAYMENT_METHOD {
-        return Ok(());
-    }
-    Err(garde::Error::new("must be a payment method's token such as pm_card_visa, never a card number"))
+fn check_payment_method(text: &str, (): &()) -> garde::Result {
+    common::text::check_payment_method(text).map_err(garde::Error::new)
 }
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
