@@ -5,13 +5,13 @@
 
 use crate::say::say;
 use crate::tools::{DENY, MACHETE};
-use crate::{cargo, generated, interrupt, sqlx, structure, tools};
+use crate::{cargo, generated, interrupt, linters, sqlx, structure, tools};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("formatting", || cargo::run("cargo fmt", &["fmt", "--all", "--check"])),
     ("structure", structure::check),
     ("licences, bans, sources", || {
@@ -22,6 +22,7 @@ const STEPS: [Step; 8] = [
     ("lints", || cargo::run("clippy", &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("golden events", || cargo::run("their test", &["test", "--quiet", "--workspace", "--test", "examples"])),
     ("openapi", generated::check),
+    ("linters of openapi", linters::check),
 ];
 
 pub(crate) fn check() -> Result<()> {

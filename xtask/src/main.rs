@@ -6,6 +6,7 @@ mod detached;
 mod generated;
 mod interrupt;
 mod life;
+mod linters;
 mod probe;
 mod say;
 mod services;

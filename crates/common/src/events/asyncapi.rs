@@ -1,4 +1,4 @@
-//! The topics as an AsyncAPI 3.0 document, for people and tools outside.
+//! The topics as an AsyncAPI 3.1 document, for people and tools outside.
 
 use super::{
     CONTENT_TYPE, INVENTORY_UPDATED, NOTIFICATION_SEND, NotificationRequested, ORDER_CREATED, OrderCancelled,
@@ -78,7 +78,7 @@ pub fn asyncapi() -> Value {
         messages.insert(message.event_type.to_owned(), described(message, &name));
     }
     json!({
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": "RTOMS events",
             "version": env!("CARGO_PKG_VERSION"),
