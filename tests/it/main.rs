@@ -6,10 +6,12 @@
 mod access;
 mod buyers;
 mod idempotency;
+mod issuer;
 mod orders;
 mod problems;
 mod refunds;
 mod shop;
+mod tokens;
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -64,6 +66,17 @@ fn main() -> ExitCode {
         buyers::one_unit_and_many_buyers_again_and_again,
         idempotency::a_repeat_gets_the_first_answer,
         idempotency::repeats_at_once_make_one_order,
+        issuer::a_customer_registers_and_is_known,
+        issuer::what_can_not_register_is_told_why,
+        issuer::a_name_is_registered_once,
+        issuer::a_malformed_grant_gets_the_error_of_oauth,
+        issuer::a_refresh_token_used_twice_ends_its_family,
+        issuer::a_family_ends_as_a_whole,
+        issuer::a_revoked_login_is_over,
+        issuer::the_issuer_can_be_discovered,
+        issuer::keys_rotate_and_no_token_is_refused,
+        issuer::unknown_users_look_like_wrong_passwords,
+        issuer::failures_close_an_account_and_an_address,
         orders::a_paid_order_is_confirmed_and_told_of,
         orders::an_order_short_of_stock_is_rejected,
         orders::a_declined_order_can_be_paid_again,
@@ -79,6 +92,8 @@ fn main() -> ExitCode {
         problems::orders_that_can_not_be,
         refunds::an_admin_pays_back_a_part,
         refunds::more_than_was_captured_is_refused,
+        tokens::a_wrong_token_is_a_401_everywhere,
+        tokens::keys_come_from_any_issuer,
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
     let Some(Shared { runtime, fleet }) = Arc::into_inner(shared) else {

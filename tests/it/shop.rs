@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
+use testkit::annex::{Annex, Servers};
 use testkit::api::{Api, Service, User, id};
 use testkit::eventually::{becomes, eventually};
 use testkit::fleet::Fleet;
@@ -15,6 +16,7 @@ pub(crate) struct Shop {
     pub(crate) api: Api,
     pub(crate) admin: User,
     pub(crate) ledger: Ledger,
+    servers: Servers,
 }
 
 static SKUS: AtomicU32 = AtomicU32::new(1);
@@ -23,7 +25,12 @@ impl Shop {
     pub(crate) async fn open(fleet: &Fleet) -> Result<Self> {
         let api = fleet.api().clone();
         let admin = api.login("adminuser", "admin123").await?;
-        Ok(Self { api, admin, ledger: fleet.ledger().clone() })
+        Ok(Self { api, admin, ledger: fleet.ledger().clone(), servers: fleet.servers() })
+    }
+
+    /// A place for services of this test alone.
+    pub(crate) async fn annex(&self) -> Result<Annex> {
+        Annex::open(&self.servers).await
     }
 
     /// A customer of this test alone.

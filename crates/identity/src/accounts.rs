@@ -8,7 +8,8 @@ use uuid::Uuid;
 pub(crate) struct Account {
     pub(crate) id: Uuid,
     pub(crate) username: String,
-    pub(crate) email: String,
+    /// Whoever was made at the command line has none.
+    pub(crate) email: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) password_hash: String,
     pub(crate) roles: Vec<String>,

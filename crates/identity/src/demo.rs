@@ -21,7 +21,7 @@ pub(crate) async fn seed(pool: &PgPool, passwords: &Passwords) -> Result<()> {
         let account = NewAccount {
             id: Uuid::from_u128(id),
             username: username.to_owned(),
-            email: format!("{username}@example.com"),
+            email: Some(format!("{username}@example.com")),
             name: None,
             password_hash: passwords.hash(password.to_owned()).await?,
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),

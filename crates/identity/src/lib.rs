@@ -17,9 +17,11 @@ mod refresh;
 mod tokens;
 
 pub use http::openapi;
+pub use keys::Rotation;
+pub use limits::Lockout;
 
 use accounts::{NewAccount, Taken};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
 use common::clock;
 use keys::KeyRing;
@@ -27,12 +29,17 @@ use limits::Limits;
 use passwords::Passwords;
 use service_kit::auth::Keys;
 use service_kit::db::{self, Schema};
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// Connections of the issuer: logins are few beside orders.
 const POOL_MAX: u32 = 4;
+/// How long `create-admin` waits for its database.
+const REACH_BOUND: Duration = Duration::from_secs(5);
 
 /// What the issuer is told.
 #[derive(Debug, Clone)]
@@ -42,6 +49,8 @@ pub struct Config {
     pub issuer: String,
     /// `aud`.
     pub audience: String,
+    pub rotation: Rotation,
+    pub lockout: Lockout,
     /// Whether to make the two demo users.
     pub demo: bool,
 }
@@ -69,12 +78,13 @@ impl Identity {
         let schema = Schema::Plain(sqlx::migrate!("../../migrations/identity"));
         db::migrate(&config.database, schema, shutdown).await?;
         let pool = db::pool(&config.database, POOL_MAX);
-        let keys = KeyRing::load(&pool).await.context("the issuer's keys")?;
-        let passwords = Passwords::new();
+        let keys = KeyRing::load(&pool, config.rotation).await.context("the issuer's keys")?;
+        let passwords = Passwords::new()?;
         if config.demo {
             demo::seed(&pool, &passwords).await.context("the demo users")?;
         }
-        let inner = Arc::new(Inner { config, pool, keys, passwords, limits: Limits::new() });
+        let limits = Limits::new(config.lockout);
+        let inner = Arc::new(Inner { config, pool, keys, passwords, limits });
         tokio::spawn(keys::look_after(Arc::clone(&inner), shutdown.clone()));
         Ok(Self { inner })
     }
@@ -96,21 +106,32 @@ impl Identity {
 /// # Errors
 /// The name is taken, name or password can't be, or Postgres does not answer.
 pub async fn create_admin(database: &PgConnectOptions, username: &str, password: String) -> Result<()> {
-    http::check_username(username).map_err(anyhow::Error::msg)?;
-    http::check_password(&password).map_err(anyhow::Error::msg)?;
+    http::check_username(username).map_err(|why| anyhow!("the username {why}"))?;
+    http::check_password(&password).map_err(|why| anyhow!("the password {why}"))?;
+    // Whoever waits at a terminal is told at once; a service would wait for Postgres to come up.
+    reach(database).await.context("the database of IDENTITY_DATABASE_URL can't be reached")?;
     let shutdown = CancellationToken::new();
     db::migrate(database, Schema::Plain(sqlx::migrate!("../../migrations/identity")), &shutdown).await?;
     let pool = db::pool(database, 1);
     let account = NewAccount {
         id: common::ids::new(),
         username: username.to_owned(),
-        email: String::new(),
+        email: None,
         name: None,
-        password_hash: Passwords::new().hash(password).await?,
+        password_hash: Passwords::new()?.hash(password).await?,
         roles: vec!["ADMIN".to_owned(), "CUSTOMER".to_owned()],
     };
     match accounts::insert(&pool, &account, clock::now()).await? {
         Ok(()) => Ok(()),
-        Err(Taken) => anyhow::bail!("the username {username} is taken"),
+        Err(Taken) => bail!("the username {username} is taken"),
     }
+}
+
+/// Whether the database answers at all, with these credentials.
+async fn reach(database: &PgConnectOptions) -> Result<()> {
+    let connection = timeout(REACH_BOUND, PgConnection::connect_with(database)).await;
+    let connection = connection.map_err(|_| anyhow!("no answer within {REACH_BOUND:?}"))??;
+    // Whatever becomes of the farewell.
+    let _ = timeout(REACH_BOUND, connection.close()).await;
+    Ok(())
 }

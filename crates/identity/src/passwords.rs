@@ -4,9 +4,9 @@ use anyhow::{Context, Result, anyhow};
 use argon2::password_hash::SaltString;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// How many hashes are made at once; each takes 19 MiB and some tens of milliseconds.
@@ -16,39 +16,53 @@ const TURN_BOUND: Duration = Duration::from_secs(10);
 
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
+    /// A hash that no account has, with the same parameters.
+    nobodys: Arc<str>,
+}
+
+/// The right to make one hash.
+pub(crate) struct Turn {
+    nobodys: Arc<str>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Passwords {
-    pub(crate) fn new() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), nobodys: hash("nobody")?.into() })
+    }
+
+    /// Waits until few enough others make hashes.
+    pub(crate) async fn turn(&self) -> Result<Turn> {
+        let permit =
+            timeout(TURN_BOUND, Arc::clone(&self.turns).acquire_owned()).await.context("too many logins")??;
+        Ok(Turn { nobodys: Arc::clone(&self.nobodys), _permit: permit })
     }
 
     pub(crate) async fn hash(&self, password: String) -> Result<String> {
-        self.in_turn(move || hash(&password)).await?
+        self.turn().await?.work(move || hash(&password)).await?.0
     }
+}
 
+impl Turn {
     /// Whether the password is that of `stored`. Without one (there is no such account) it takes as long, and is wrong.
-    pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<bool> {
-        self.in_turn(move || {
+    /// The turn comes back, so that the next one sees what came of this.
+    pub(crate) async fn verify(self, password: String, stored: Option<String>) -> Result<(bool, Self)> {
+        let nobodys = Arc::clone(&self.nobodys);
+        let verify = move || -> Result<bool> {
             let known = stored.is_some();
-            let stored = match stored {
-                Some(stored) => stored,
-                None => nobodys()?.to_owned(),
-            };
-            let parsed = PasswordHash::new(&stored).map_err(|error| anyhow!("a stored hash: {error}"))?;
-            Ok(Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok() && known)
-        })
-        .await?
+            let stored = stored.as_deref().unwrap_or(&nobodys);
+            let parsed = PasswordHash::new(stored).map_err(|error| anyhow!("a stored hash: {error}"))?;
+            let right = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
+            metrics::counter!("rtoms_passwords_verified_total").increment(1);
+            Ok(right && known)
+        };
+        let (right, turn) = self.work(verify).await?;
+        Ok((right?, turn))
     }
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let turn = timeout(TURN_BOUND, Arc::clone(&self.turns).acquire_owned()).await.context("too many logins")??;
-        let done = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(turn);
-            done
-        });
-        Ok(done.await?)
+    /// The thread keeps the turn until it is done, also where nobody waits for it any more.
+    async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<(T, Self)> {
+        Ok(tokio::task::spawn_blocking(move || (work(), self)).await?)
     }
 }
 
@@ -58,27 +72,20 @@ fn hash(password: &str) -> Result<String> {
     Ok(hash.map_err(|error| anyhow!("hashing a password: {error}"))?.to_string())
 }
 
-/// A hash that no account has.
-fn nobodys() -> Result<&'static str> {
-    static HASH: OnceLock<String> = OnceLock::new();
-    if let Some(hash) = HASH.get() {
-        return Ok(hash);
-    }
-    let made = hash("nobody")?;
-    Ok(HASH.get_or_init(|| made))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn only_the_right_password_of_an_account_is_right() {
-        let passwords = Passwords::new();
+        let passwords = Passwords::new().unwrap();
+        let verify = async |password: &str, stored: Option<String>| {
+            passwords.turn().await.unwrap().verify(password.to_owned(), stored).await.unwrap().0
+        };
         let stored = passwords.hash("correct horse".to_owned()).await.unwrap();
         assert!(stored.starts_with("$argon2id$"));
-        assert!(passwords.verify("correct horse".to_owned(), Some(stored.clone())).await.unwrap());
-        assert!(!passwords.verify("wrong horse".to_owned(), Some(stored)).await.unwrap());
-        assert!(!passwords.verify("nobody".to_owned(), None).await.unwrap());
+        assert!(verify("correct horse", Some(stored.clone())).await);
+        assert!(!verify("wrong horse", Some(stored)).await);
+        assert!(!verify("nobody", None).await);
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -53,11 +53,11 @@ pub(crate) async fn begin(pool: &PgPool, account_id: Uuid, now: OffsetDateTime) 
 /// Uses a token up, and makes the next of its family.
 pub(crate) async fn rotate(pool: &PgPool, token: &str, now: OffsetDateTime) -> Result<Used, sqlx::Error> {
     let mut transaction = pool.begin().await?;
+    let Some(family) = locked_family(&mut transaction, token).await? else { return Ok(Used::Refused) };
     let row = sqlx::query!(
-        "SELECT family, account_id, expires_at, used_at, revoked_at
+        "SELECT account_id, expires_at, used_at, revoked_at
          FROM refresh_tokens
-         WHERE hash = $1
-         FOR UPDATE",
+         WHERE hash = $1",
         hash(token),
     )
     .fetch_optional(&mut *transaction)
@@ -65,13 +65,7 @@ pub(crate) async fn rotate(pool: &PgPool, token: &str, now: OffsetDateTime) -> R
     let Some(row) = row else { return Ok(Used::Refused) };
     if row.used_at.is_some() {
         tracing::warn!(account = %row.account_id, "a refresh token was used twice: its family ends");
-        sqlx::query!(
-            "UPDATE refresh_tokens SET revoked_at = $2 WHERE family = $1 AND revoked_at IS NULL",
-            row.family,
-            now
-        )
-        .execute(&mut *transaction)
-        .await?;
+        end_family(&mut transaction, family, now).await?;
         transaction.commit().await?;
         return Ok(Used::Refused);
     }
@@ -85,7 +79,7 @@ pub(crate) async fn rotate(pool: &PgPool, token: &str, now: OffsetDateTime) -> R
     sqlx::query!(
         "INSERT INTO refresh_tokens (hash, family, account_id, expires_at) VALUES ($1, $2, $3, $4)",
         hash(&next),
-        row.family,
+        family,
         row.account_id,
         now + TTL,
     )
@@ -97,17 +91,33 @@ pub(crate) async fn rotate(pool: &PgPool, token: &str, now: OffsetDateTime) -> R
 
 /// Ends the family of a token; one that is not known is none (RFC 7009, section 2.2).
 pub(crate) async fn revoke(pool: &PgPool, token: &str, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE refresh_tokens
-         SET revoked_at = $2
-         WHERE family = (SELECT family FROM refresh_tokens WHERE hash = $1)
-           AND revoked_at IS NULL",
-        hash(token),
-        now,
-    )
-    .execute(pool)
-    .await
-    .map(|_| ())
+    let mut transaction = pool.begin().await?;
+    if let Some(family) = locked_family(&mut transaction, token).await? {
+        end_family(&mut transaction, family, now).await?;
+    }
+    transaction.commit().await
+}
+
+/// The family of a token, which until the end of the transaction nobody else changes. Row locks would not do: whoever
+/// ends a family can't lock the row that another transaction is about to add.
+async fn locked_family(db: &mut PgConnection, token: &str) -> Result<Option<Uuid>, sqlx::Error> {
+    let family = sqlx::query_scalar!("SELECT family FROM refresh_tokens WHERE hash = $1", hash(token))
+        .fetch_optional(&mut *db)
+        .await?;
+    if let Some(family) = family {
+        // Two families that share the number by chance wait for each other, and no more.
+        let (high, low) = family.as_u64_pair();
+        let lock = (high ^ low).cast_signed();
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock).execute(&mut *db).await?;
+    }
+    Ok(family)
+}
+
+async fn end_family(db: &mut PgConnection, family: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE refresh_tokens SET revoked_at = $2 WHERE family = $1 AND revoked_at IS NULL", family, now,)
+        .execute(db)
+        .await
+        .map(|_| ())
 }
 
 pub(crate) async fn forget_expired(pool: &PgPool, now: OffsetDateTime) -> Result<(), sqlx::Error> {

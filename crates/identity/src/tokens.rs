@@ -8,9 +8,6 @@ use serde::Serialize;
 use time::Duration;
 use uuid::Uuid;
 
-/// How long one is good for.
-pub(crate) const ACCESS_TTL: Duration = Duration::minutes(15);
-
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
@@ -22,7 +19,8 @@ struct Claims<'a> {
     jti: Uuid,
     typ: &'static str,
     preferred_username: &'a str,
-    email: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     realm_access: RealmAccess<'a>,
@@ -39,6 +37,7 @@ pub(crate) fn access(
     signer: &Signer,
     issuer: &str,
     audience: &str,
+    ttl: Duration,
     account: &Account,
 ) -> Result<String, jsonwebtoken::errors::Error> {
     let now = clock::unix_seconds();
@@ -46,13 +45,13 @@ pub(crate) fn access(
         iss: issuer,
         aud: audience,
         sub: account.id,
-        exp: now + ACCESS_TTL.whole_seconds().unsigned_abs(),
+        exp: now + ttl.whole_seconds().unsigned_abs(),
         nbf: now,
         iat: now,
         jti: common::ids::new(),
         typ: "Bearer",
         preferred_username: &account.username,
-        email: &account.email,
+        email: account.email.as_deref(),
         name: account.name.as_deref(),
         realm_access: RealmAccess { roles: &account.roles },
     };

@@ -182,6 +182,9 @@ pub struct OidcArgs {
     /// Where its keys are [default: by discovery, from <issuer>/.well-known/openid-configuration]
     #[arg(long, env = "OIDC_JWKS_URL")]
     pub oidc_jwks_url: Option<String>,
+    /// How often its keys are fetched, in seconds. It publishes the next key for longer than this before it signs.
+    #[arg(long = "oidc-refresh-s", env = "OIDC_REFRESH_S", default_value = "300", value_parser = seconds, value_name = "S")]
+    pub refresh_every: Duration,
     /// What `aud` has to name.
     #[arg(long, env = "OIDC_AUDIENCE", default_value = "rtoms")]
     pub oidc_audience: String,
@@ -201,12 +204,16 @@ pub fn millis(text: &str) -> Result<Duration, ParseIntError> {
     text.parse().map(Duration::from_millis)
 }
 
-/// A duration from seconds, for clap's `value_parser`.
+/// A duration of at least a second, for clap's `value_parser`.
 ///
 /// # Errors
-/// No whole number.
-pub fn seconds(text: &str) -> Result<Duration, ParseIntError> {
-    text.parse().map(Duration::from_secs)
+/// No whole number, or zero.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(s) => Ok(Duration::from_secs(s)),
+        Err(error) => Err(ParseIntError::to_string(&error)),
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

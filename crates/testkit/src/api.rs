@@ -188,6 +188,14 @@ impl User {
         read(self.request(Method::POST, service, path).json(body)).await
     }
 
+    /// A form, for the issuer.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn form(&self, path: &str, form: &[(&str, &str)]) -> Result<Answer> {
+        read(self.request(Method::POST, Service::Order, path).form(form)).await
+    }
+
     /// With an `Idempotency-Key`.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The stack on a throw-away folder, and the services as processes of the calling binary.
 
+use crate::annex::Servers;
 use crate::api::{Api, Service};
 use crate::eventually::eventually;
 use crate::ledger::Ledger;
@@ -28,6 +29,7 @@ const PROVIDER_TIMEOUT_MS: &str = "2000";
 pub struct Fleet {
     api: Api,
     ledger: Ledger,
+    servers: Servers,
     processes: Mutex<Vec<Process>>,
     stack: Mutex<Option<Stack>>,
     dir: TempDir,
@@ -54,6 +56,7 @@ impl Fleet {
         }
         let fleet = Self {
             ledger: Ledger::connect(&stack.postgres.superuser_url()).await?,
+            servers: Servers { superuser_url: stack.postgres.superuser_url(), dir: dir.path().to_owned() },
             api: Api::new(urls)?,
             processes: Mutex::new(processes),
             stack: Mutex::new(Some(stack)),
@@ -74,6 +77,12 @@ impl Fleet {
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// For an annex.
+    #[must_use]
+    pub fn servers(&self) -> Servers {
+        self.servers.clone()
     }
 
     /// Ends all processes; with `failed`, the logs stay.

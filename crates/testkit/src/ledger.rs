@@ -85,6 +85,18 @@ impl Ledger {
         Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&self.pool).await?)
     }
 
+    /// The key that the built-in issuer signs with, and its id: for forgeries that are wrong in one thing only.
+    ///
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn signing_key(&self) -> Result<(String, Vec<u8>)> {
+        Ok(sqlx::query_as(
+            "SELECT kid, pkcs8 FROM identity.signing_keys WHERE signs_from <= now() ORDER BY signs_from DESC LIMIT 1",
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// What must hold of the books as a whole, at any moment.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! What the tests and the demo speak to the fleet with. Never a dependency of a service.
 //!
+//! - [`annex`]: services of another configuration, beside the fleet
 //! - [`api`]: the fleet's HTTP, as a client sees it
 //! - [`eventually`]: waiting with a bound, never sleeping
 //! - [`fleet`]: the stack and the services, as processes of the test binary itself
 //! - [`ledger`]: the books, read by SQL, for audits only
 
+pub mod annex;
 pub mod api;
 pub mod eventually;
 pub mod fleet;

@@ -1,11 +1,15 @@
 //! What the order service is told from outside.
 
+use anyhow::ensure;
 use clap::Parser;
+use identity::{Lockout, Rotation};
 use service_kit::config::{CommonArgs, Secret};
 use time::Duration;
 
 /// The longest that an order may wait for its payment and hold its stock: a month.
 const MAX_TIME_TO_PAY_S: i64 = 31 * 24 * 3600;
+/// The longest that the issuer's keys and tokens may be good for: a year.
+const MAX_TIME_S: i64 = 366 * 24 * 3600;
 
 /// RTOMS order: orders and their saga, and the built-in issuer of tokens.
 #[derive(Debug, Clone, Parser)]
@@ -33,6 +37,45 @@ pub struct IdentityArgs {
     /// OIDC_ISSUER alone.
     #[arg(long, env = "IDENTITY_DATABASE_URL", hide_env_values = true)]
     pub identity_database_url: Option<Secret>,
+    /// How long an access token is good for, in seconds.
+    #[arg(long = "access-token-ttl-s", env = "ACCESS_TOKEN_TTL_S", default_value = "900", value_parser = some_time, value_name = "S")]
+    pub access_ttl: Duration,
+    /// How long a key signs before its successor is made, in seconds.
+    #[arg(long = "signing-key-ttl-s", env = "SIGNING_KEY_TTL_S", default_value = "2592000", value_parser = some_time, value_name = "S")]
+    pub signs_for: Duration,
+    /// How long a key is published before it signs, in seconds: longer than OIDC_REFRESH_S of any service.
+    #[arg(long = "signing-key-ahead-s", env = "SIGNING_KEY_AHEAD_S", default_value = "900", value_parser = some_time, value_name = "S")]
+    pub published_ahead: Duration,
+    /// How many wrong passwords in a row close an account.
+    #[arg(long = "login-failures-per-account", env = "LOGIN_FAILURES_PER_ACCOUNT", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub per_account: u32,
+    /// How many wrong passwords close an address to all logins. Behind a proxy, everybody has the proxy's address.
+    #[arg(long = "login-failures-per-address", env = "LOGIN_FAILURES_PER_ADDRESS", default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub per_address: u32,
+    /// For how long they are closed, from the first of those failures on, in seconds.
+    #[arg(long = "login-window-s", env = "LOGIN_WINDOW_S", default_value = "900", value_parser = some_time, value_name = "S")]
+    pub window: Duration,
+}
+
+impl IdentityArgs {
+    /// # Errors
+    /// A key would sign before a service that fetches keys every `refresh_every` knows it.
+    pub fn rotation(&self, refresh_every: Duration) -> anyhow::Result<Rotation> {
+        ensure!(
+            self.published_ahead > refresh_every,
+            "SIGNING_KEY_AHEAD_S ({} s) has to be longer than OIDC_REFRESH_S ({} s)",
+            self.published_ahead.whole_seconds(),
+            refresh_every.whole_seconds()
+        );
+        Ok(Rotation { signs_for: self.signs_for, published_ahead: self.published_ahead, access_ttl: self.access_ttl })
+    }
+
+    #[must_use]
+    pub fn lockout(&self) -> Lockout {
+        Lockout { per_account: self.per_account, per_address: self.per_address, window: self.window.unsigned_abs() }
+    }
 }
 
 /// `order create-admin`.
@@ -48,6 +91,13 @@ pub struct CreateAdmin {
     /// As of the service.
     #[arg(long, env = "IDENTITY_DATABASE_URL", hide_env_values = true)]
     pub identity_database_url: Secret,
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(s @ 1..=MAX_TIME_S) => Ok(Duration::seconds(s)),
+        _ => Err(format!("must be a number of seconds from 1 to {MAX_TIME_S}")),
+    }
 }
 
 fn time_to_pay(text: &str) -> Result<Duration, String> {
@@ -76,6 +126,18 @@ mod tests {
         for wrong in ["0", "-1", "soon", "9223372036854775807"] {
             assert!(parse([format!("--order-ttl-s={wrong}").as_str()]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_key_is_published_for_longer_than_it_is_kept() {
+        let rotation = |more: &[&str]| parse(more.iter().copied()).unwrap().identity.rotation(Duration::seconds(300));
+        let by_default = rotation(&[]).unwrap();
+        assert_eq!(
+            (by_default.signs_for, by_default.published_ahead, by_default.access_ttl),
+            (Duration::days(30), Duration::minutes(15), Duration::minutes(15))
+        );
+        assert!(rotation(&["--signing-key-ahead-s=301"]).is_ok());
+        assert!(rotation(&["--signing-key-ahead-s=300"]).is_err());
     }
 
     #[test]

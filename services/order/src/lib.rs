@@ -94,6 +94,8 @@ async fn built_in_issuer(
         database: issuer_database(url)?,
         issuer: common.oidc.oidc_issuer.clone(),
         audience: common.oidc.oidc_audience.clone(),
+        rotation: identity.rotation(common.oidc.refresh_every.try_into()?)?,
+        lockout: identity.lockout(),
         demo: common.demo,
     };
     Identity::start(config, shutdown).await.map(Some)

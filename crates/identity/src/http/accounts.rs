@@ -64,19 +64,15 @@ struct Registered {
     roles: Vec<String>,
 }
 
-impl From<Account> for Registered {
-    fn from(account: Account) -> Self {
-        let Account { id, username, email, name, roles, .. } = account;
-        Self { id, username, email, name, roles }
-    }
-}
-
 /// OpenID Connect Core 1.0, section 5.3.
 #[derive(Serialize, ToSchema)]
 struct UserInfo {
     sub: Uuid,
     preferred_username: String,
-    email: String,
+    /// Not of an administrator that was made at the command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    email: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     name: Option<String>,
@@ -99,13 +95,16 @@ async fn register(State(identity): State<Identity>, Json(new): Json<Registration
     let account = NewAccount {
         id: common::ids::new(),
         username: new.username,
-        email: new.email,
+        email: Some(new.email.clone()),
         name: new.name,
         password_hash,
         roles: vec!["CUSTOMER".to_owned()],
     };
     match db::bounded(accounts::insert(&inner.pool, &account, clock::now())).await? {
-        Ok(()) => Ok((StatusCode::CREATED, Json(Registered::from(account))).into_response()),
+        Ok(()) => {
+            let Account { id, username, name, roles, .. } = account;
+            Ok((StatusCode::CREATED, Json(Registered { id, username, email: new.email, name, roles })).into_response())
+        }
         Err(Taken) => Err(Problem::conflict("username_taken", "another account has this username")),
     }
 }

@@ -94,14 +94,14 @@ impl<S: Sync> FromRequestParts<S> for Admin {
 }
 
 async fn verified(parts: &Parts) -> Result<Caller, Problem> {
-    let token = bearer(parts).ok_or_else(|| Problem::unauthorized("a bearer token is needed"))?;
+    let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
     let Some(verifier) = parts.extensions.get::<Arc<Verifier>>() else {
         tracing::error!("the routes have no verifier of tokens");
         return Err(Problem::internal());
     };
     verifier.verify(token).await.map_err(|refused| match refused {
         Refused::NoKeys => Problem::unavailable(),
-        Refused::Invalid(why) => Problem::unauthorized(why),
+        Refused::Invalid(why) => Problem::invalid_token(why),
     })
 }
 

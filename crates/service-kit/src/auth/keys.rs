@@ -2,6 +2,8 @@
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -38,6 +40,17 @@ impl KeySet {
         static GENERATIONS: AtomicU64 = AtomicU64::new(0);
         let keys = jwks.keys.iter().filter_map(|jwk| Some((jwk.common.key_id.clone()?, key(jwk)?))).collect();
         Self { keys, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// From a document as RFC 7517 has it; keys of kinds that are not known here are passed over (section 5).
+    pub(super) fn read(document: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Document {
+            keys: Vec<Value>,
+        }
+        let Document { keys } = serde_json::from_slice(document)?;
+        let keys = keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
+        Ok(Self::of(&JwkSet { keys }))
     }
 
     pub(super) fn get(&self, kid: &str) -> Option<&Key> {

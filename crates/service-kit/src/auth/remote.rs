@@ -4,7 +4,6 @@ use super::keys::{KeySet, publish};
 use super::verifier::{Settings, Verifier};
 use crate::config::OidcArgs;
 use anyhow::{Context, Result, ensure};
-use jsonwebtoken::jwk::JwkSet;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +12,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How often keys are fetched while all is well. An issuer that rotates publishes its next key for longer than this
-/// before it signs with it.
-const REFRESH_EVERY: Duration = Duration::from_secs(300);
 /// How often while the issuer does not answer.
 const RETRY_EVERY: Duration = Duration::from_secs(2);
 /// The least time between two fetches, whoever asks for them.
@@ -63,7 +59,12 @@ pub fn remote(args: &OidcArgs, shutdown: &CancellationToken) -> Result<Arc<Verif
     let (count, fetched) = watch::channel(0);
     let wanted = Arc::new(Notify::new());
     let answers = Arc::new(AtomicBool::new(false));
-    let source = Source { http, issuer: args.oidc_issuer.clone(), jwks_url: args.oidc_jwks_url.clone() };
+    let source = Source {
+        http,
+        issuer: args.oidc_issuer.clone(),
+        jwks_url: args.oidc_jwks_url.clone(),
+        refresh_every: args.refresh_every,
+    };
     let refresher = Refresher { wanted: Arc::clone(&wanted), fetched, answers: Arc::clone(&answers) };
     tokio::spawn(keep_fetching(source, keys, count, wanted, answers, shutdown.clone()));
     Ok(Arc::new(Verifier::with(settings, published, Some(refresher))))
@@ -98,7 +99,7 @@ async fn keep_fetching(
             Ok(set) => {
                 last_success = Some(Instant::now());
                 keys.send_replace(Some(Arc::new(set)));
-                REFRESH_EVERY
+                source.refresh_every
             }
             Err(error) => {
                 tracing::warn!("the issuer's keys were not fetched: {error:#}");
@@ -123,6 +124,8 @@ struct Source {
     issuer: String,
     /// `None`: by discovery.
     jwks_url: Option<String>,
+    /// How often they are fetched while all is well.
+    refresh_every: Duration,
 }
 
 #[derive(Deserialize)]
@@ -137,9 +140,7 @@ impl Source {
             Some(url) => url.clone(),
             None => self.discover().await?,
         };
-        let jwks: JwkSet =
-            serde_json::from_slice(&self.get(&url).await?).with_context(|| format!("{url} is no JWKS"))?;
-        let keys = KeySet::of(&jwks);
+        let keys = KeySet::read(&self.get(&url).await?).with_context(|| format!("{url} is no JWKS"))?;
         ensure!(!keys.is_empty(), "{url} names no key that can verify a signature");
         Ok(keys)
     }

@@ -79,6 +79,14 @@ async fn a_right_token_names_its_caller() {
 }
 
 #[tokio::test]
+async fn a_token_may_last_for_ever() {
+    let issuer = issuer("one");
+    let verifier = verifier(&[&issuer]);
+    let token = token(&issuer, &json!({ "exp": u64::MAX }));
+    assert!(verifier.verify(&token).await.is_ok() && verifier.verify(&token).await.is_ok(), "from memory too");
+}
+
+#[tokio::test]
 async fn wrong_claims_are_refused() {
     let issuer = issuer("one");
     let verifier = verifier(&[&issuer]);
@@ -116,12 +124,14 @@ async fn wrong_signatures_are_refused() {
     let unsigned = format!("{}.{body}.", part(json!({ "alg": "none", "kid": "one", "typ": "JWT" })));
     let secret = EncodingKey::from_secret(&one.public);
     let hs256 = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::HS256) };
+    let critical = Header { crit: Some(vec!["b64".to_owned()]), ..header("one") };
     for (what, wrong) in [
         ("another key", encode(&header("one"), &claims(), &two.key).unwrap()),
         ("an unknown key", encode(&header("two"), &claims(), &two.key).unwrap()),
         ("no key", encode(&Header::new(Algorithm::ES256), &claims(), &one.key).unwrap()),
         ("no algorithm", unsigned),
         ("HS256 with the public key", encode(&hs256, &claims(), &secret).unwrap()),
+        ("a header that asks for more", encode(&critical, &claims(), &one.key).unwrap()),
         ("a cut signature", right[..right.len() - 10].to_owned()),
         ("no signature", right.rsplit_once('.').unwrap().0.to_owned()),
         ("nothing", String::new()),
@@ -159,4 +169,13 @@ fn symmetric_keys_and_keys_for_encryption_are_left_out() {
     encryption["use"] = json!("enc");
     let jwks: JwkSet = serde_json::from_value(json!({ "keys": [secret, encryption] })).unwrap();
     assert!(KeySet::of(&jwks).is_empty());
+}
+
+#[test]
+fn keys_of_unknown_kinds_do_not_hide_the_others() {
+    let known = serde_json::to_value(issuer("known").jwk).unwrap();
+    let document = json!({ "keys": [{ "kty": "AKP", "kid": "x", "alg": "ML-DSA-44", "pub": "AA" }, known, 7] });
+    let keys = KeySet::read(document.to_string().as_bytes()).unwrap();
+    assert!(keys.get("known").is_some() && keys.get("x").is_none());
+    assert!(KeySet::read(b"{}").is_err());
 }

@@ -89,11 +89,15 @@ impl Verifier {
         let hash: [u8; 32] = Sha256::digest(token).into();
         if let Some(known) = self.verified.get(&hash)
             && known.generation == keys.generation
-            && known.expires_at + LEEWAY_S > common::clock::unix_seconds()
+            && known.expires_at.saturating_add(LEEWAY_S) > common::clock::unix_seconds()
         {
             return Ok(known.caller.clone());
         }
         let header = decode_header(token).map_err(|_| Refused::Invalid("the token can't be read"))?;
+        if header.crit.is_some() {
+            // RFC 7515, section 4.1.11: it names what has to be understood, and nothing of it is.
+            return Err(Refused::Invalid("the token's header asks for what is not known"));
+        }
         let kid = header.kid.ok_or(Refused::Invalid("the token names no key"))?;
         let keys = self.keys_with(keys, &kid).await;
         let verified = verify(&self.settings, &keys, &kid, token)?;

@@ -76,7 +76,7 @@ fn as_problem(response: &Response) -> Response {
         StatusCode::NOT_FOUND => Problem::new(status, "not_found", "there is nothing at this path"),
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(status, "body_too_large", "the body is too large"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(status, "unsupported_media_type", "another type is needed"),
-        StatusCode::UNAUTHORIZED => Problem::unauthorized("a token is needed"),
+        StatusCode::UNAUTHORIZED => Problem::unauthorized(),
         status if status.is_server_error() => Problem::internal(),
         _ => Problem::new(status, "malformed", "the request can't be read"),
     };

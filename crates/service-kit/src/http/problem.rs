@@ -64,6 +64,9 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// The scheme is followed by at least one parameter (RFC 6750, section 3).
+const CHALLENGE: &str = "Bearer realm=\"rtoms\"";
+
 /// How long a client should wait after a 503, in seconds.
 const RETRY_AFTER_S: u32 = 1;
 
@@ -113,11 +116,19 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "the request is not valid")
     }
 
-    /// No token, or none that is believed (RFC 6750, section 3).
+    /// No token (RFC 6750, section 3): the challenge says nothing of an error.
     #[must_use]
-    pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
-            .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "a bearer token is needed")
+            .with_header(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
+    }
+
+    /// A token that is not believed (RFC 6750, section 3.1). `why` in ASCII, without quotes.
+    #[must_use]
+    pub fn invalid_token(why: &'static str) -> Self {
+        let challenge = format!("{CHALLENGE}, error=\"invalid_token\", error_description=\"{why}\"");
+        let challenge = HeaderValue::from_str(&challenge).unwrap_or(HeaderValue::from_static(CHALLENGE));
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", why).with_header(WWW_AUTHENTICATE, challenge)
     }
 
     #[must_use]
@@ -306,11 +317,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_is_signed_on_its_way_out() {
-        let mut response = Problem::unauthorized("no token").into_response();
+        let mut response = Problem::invalid_token("the token has expired").into_response();
         assert!(is_unsigned(&response));
         sign(&mut response, "a\"b");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
-        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(
+            response.headers()[WWW_AUTHENTICATE],
+            r#"Bearer realm="rtoms", error="invalid_token", error_description="the token has expired""#
+        );
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         assert_eq!(as_json(&body)["requestId"], "a\"b");
         assert_eq!(as_json(&body)["code"], "unauthorized");
