@@ -7,7 +7,6 @@ mod generated;
 mod interrupt;
 mod life;
 mod linters;
-mod probe;
 mod say;
 mod services;
 mod sqlx;

@@ -1,13 +1,13 @@
 //! The five services as processes, started again when they die.
 
 use crate::life::{Life, Next};
-use crate::probe::ready;
 use crate::say::say;
 use crate::state::Running;
 use crate::{cargo, interrupt};
 use anyhow::{Context, Result, bail};
 use stack::Stack;
 use stack::ports::check_free;
+use stack::probe::ready;
 use stack::process::{Process, Signal};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -167,17 +167,10 @@ impl Replica {
 
 fn command(replica: &Replica, plan: &Plan, dir: &Path, stack: &Stack) -> Command {
     let mut command = Command::new(dir.join(replica.service));
+    stack.introduce(replica.service, &mut command);
     command
         .env("HTTP_ADDR", format!("127.0.0.1:{}", replica.port))
-        .env("DATABASE_URL", stack.postgres.url(replica.service))
-        .env("KAFKA_BROKERS", stack.kafka.brokers())
         .env("OIDC_ISSUER", "http://localhost:8183")
         .env("RTOMS_DEMO", plan.demo.to_string());
-    match replica.service {
-        "product" => command.env("REDIS_URL", stack.redis.url()),
-        "order" => command.env("IDENTITY_DATABASE_URL", stack.postgres.url("identity")),
-        "payment" => command.env("PROVIDER_DATABASE_URL", stack.postgres.url("provider")),
-        _ => &mut command,
-    };
     command
 }

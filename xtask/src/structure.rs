@@ -18,7 +18,7 @@ const MAY_KNOW: [(&str, &[&str]); 4] = [
 ];
 const FOR_SERVICES: [&str; 4] = ["common", "engine", "service-kit", "identity"];
 /// These are for development: nothing that is shipped may have them.
-const DEVELOPMENT: [&str; 4] = ["testkit", "stack", "tests", "xtask"];
+const DEVELOPMENT: [&str; 5] = ["testkit", "stack", "tests", "bench", "xtask"];
 
 pub(crate) fn check() -> Result<()> {
     let mut wrong = Vec::new();

@@ -1,9 +1,9 @@
 //! What whoever started the fleet needs to know of it.
 
-use crate::probe::ready;
 use crate::say::say;
 use crate::services::SERVICES;
 use crate::state::{Running, Told};
+use stack::probe::ready;
 
 /// Copied from the terminal into a shell, these work; the product is one of the demo catalogue.
 const FIRST_ORDER: &str = r#"

@@ -5,11 +5,13 @@
 //! - [`command`]: programs that run to their end
 //! - [`process`]: child processes that end with their parent
 //! - [`ports`]: where they listen
+//! - [`probe`]: whether a service is ready
 
 pub mod command;
 pub mod kafka;
 pub mod ports;
 pub mod postgres;
+pub mod probe;
 pub mod process;
 pub mod redis;
 pub mod server;
@@ -25,6 +27,7 @@ use server::Server;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use tempfile::TempDir;
 
@@ -63,6 +66,17 @@ impl Stack {
             let kafka = Kafka::start(&tools, &jars, &dir.join("kafka"), *ports)?;
             Ok(Self { postgres: joined(postgres)?, redis: joined(redis)?, kafka })
         })
+    }
+
+    /// Tells a service, by its environment, where this stack is.
+    pub fn introduce(&self, service: &str, command: &mut Command) {
+        command.env("DATABASE_URL", self.postgres.url(service)).env("KAFKA_BROKERS", self.kafka.brokers());
+        match service {
+            "product" => command.env("REDIS_URL", self.redis.url()),
+            "order" => command.env("IDENTITY_DATABASE_URL", self.postgres.url("identity")),
+            "payment" => command.env("PROVIDER_DATABASE_URL", self.postgres.url("provider")),
+            _ => command,
+        };
     }
 
     /// All three.

@@ -148,14 +148,10 @@ fn launch(service: Service, url: &str, issuer: &str, stack: &Stack, dir: &Path) 
     let address = url.strip_prefix("http://").context("the URLs here are http")?;
     let port = address.rsplit(':').next().unwrap_or_default();
     let mut command = Command::new(std::env::current_exe()?);
+    stack.introduce(name, &mut command);
     command
         .env(SERVICE, name)
         .env("HTTP_ADDR", address)
-        .env("DATABASE_URL", stack.postgres.url(name))
-        .env("IDENTITY_DATABASE_URL", stack.postgres.url("identity"))
-        .env("PROVIDER_DATABASE_URL", stack.postgres.url("provider"))
-        .env("KAFKA_BROKERS", stack.kafka.brokers())
-        .env("REDIS_URL", stack.redis.url())
         .env("OIDC_ISSUER", issuer)
         .env("OIDC_TOKEN_URL", format!("{issuer}/auth/token"))
         .env("ORDER_TTL_S", ORDER_TTL_S)

@@ -7,7 +7,8 @@ use std::time::Duration;
 const BOUND: Duration = Duration::from_secs(2);
 
 /// Whether the service on `port` answers `/readyz` with 200.
-pub(crate) fn ready(port: u16) -> bool {
+#[must_use]
+pub fn ready(port: u16) -> bool {
     ask(port).unwrap_or(false)
 }
 
