@@ -5,6 +5,7 @@
 
 mod access;
 mod buyers;
+mod dead_letters;
 mod idempotency;
 mod issuer;
 mod orders;
@@ -21,6 +22,9 @@ use std::sync::Arc;
 use testkit::fleet::{Fleet, SERVICE};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
+
+/// After the tests, nothing may wait that is due for longer.
+const AUDIT_GRACE_S: u32 = 60;
 
 /// The fleet that the tests share, started by the first of them.
 struct Shared {
@@ -64,6 +68,10 @@ fn main() -> ExitCode {
         access::tokens_are_needed_and_roles_are_kept,
         buyers::ten_units_and_two_hundred_buyers,
         buyers::one_unit_and_many_buyers_again_and_again,
+        dead_letters::admins_alone_see_them,
+        dead_letters::poison_stops_nobody,
+        dead_letters::a_record_is_redriven_once,
+        dead_letters::what_is_unknown_or_known_is_skipped_and_counted,
         idempotency::a_repeat_gets_the_first_answer,
         idempotency::repeats_at_once_make_one_order,
         issuer::a_customer_registers_and_is_known,
@@ -100,7 +108,7 @@ fn main() -> ExitCode {
         unreachable!("all trials have ended");
     };
     let Some(fleet) = fleet.into_inner() else { return conclusion.exit_code() };
-    let audited = runtime.block_on(fleet.ledger().audit());
+    let audited = runtime.block_on(fleet.audit(AUDIT_GRACE_S));
     fleet.stop(conclusion.has_failed() || audited.is_err());
     match audited {
         Ok(()) => conclusion.exit_code(),
@@ -111,13 +119,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one service until it is told to stop.
+/// Runs one service until it is told to stop, or its audit.
 fn serve(name: &str) -> ExitCode {
+    let audits = std::env::args().nth(1).as_deref() == Some("audit");
+    let args = [name.to_owned()];
     let served = match name {
+        "product" if audits => product::audit::run(args),
         "product" => product::serve(),
+        "inventory" if audits => inventory::audit::run(args),
         "inventory" => inventory::serve(),
+        "order" if audits => order::audit::run(args),
         "order" => order::serve(),
+        "payment" if audits => payment::audit::run(args),
         "payment" => payment::serve(),
+        "notification" if audits => notification::audit::run(args),
         "notification" => notification::serve(),
         _ => Err(anyhow::anyhow!("no service is called {name}")),
     };

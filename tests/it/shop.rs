@@ -8,6 +8,7 @@ use testkit::api::{Api, Service, User, id};
 use testkit::eventually::{becomes, eventually};
 use testkit::fleet::Fleet;
 use testkit::ledger::Ledger;
+use testkit::records::Records;
 use uuid::Uuid;
 
 /// One test's view of the shared fleet.
@@ -16,6 +17,7 @@ pub(crate) struct Shop {
     pub(crate) api: Api,
     pub(crate) admin: User,
     pub(crate) ledger: Ledger,
+    pub(crate) records: Records,
     servers: Servers,
 }
 
@@ -25,7 +27,8 @@ impl Shop {
     pub(crate) async fn open(fleet: &Fleet) -> Result<Self> {
         let api = fleet.api().clone();
         let admin = api.login("adminuser", "admin123").await?;
-        Ok(Self { api, admin, ledger: fleet.ledger().clone(), servers: fleet.servers() })
+        let (ledger, records) = (fleet.ledger().clone(), fleet.records().clone());
+        Ok(Self { api, admin, ledger, records, servers: fleet.servers() })
     }
 
     /// A place for services of this test alone.

@@ -29,6 +29,14 @@ impl Answer {
         Self { status, body: Vec::new(), location: None, etag: None, replayed: false }
     }
 
+    /// RFC 9457, as every other problem of the services. `title`: the name of the status.
+    pub(crate) fn problem(status: u16, title: &str, code: &str, detail: &str) -> Self {
+        let body = serde_json::json!({
+            "type": "about:blank", "title": title, "status": status, "code": code, "detail": detail,
+        });
+        Self::json(status, &body)
+    }
+
     #[must_use]
     pub fn with_location(self, location: String) -> Self {
         Self { location: Some(location), ..self }

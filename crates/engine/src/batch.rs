@@ -2,12 +2,13 @@
 
 use crate::answer::Answer;
 use crate::context::{Cause, Context, Ids};
+use crate::dead_letters::{Settling, Verdict};
 use crate::idempotency::{Known, Repeat};
-use crate::lanes::{IdempotencyKey, Item, Origin, Work};
+use crate::lanes::{IdempotencyKey, Item, Origin, Record, Work};
 use crate::outbox::{self, OutboxRow};
 use crate::session::Session;
 use crate::verdict::{Failure, judge};
-use crate::{Machine, dead_letters};
+use crate::{Machine, Poison, dead_letters};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -29,6 +30,8 @@ pub(crate) struct Outcome<E> {
     pub(crate) rows: Vec<OutboxRow>,
     pub(crate) effects: Vec<(Cause, E)>,
     pub(crate) ignored: Vec<&'static str>,
+    /// Which items became dead letters, and why.
+    pub(crate) dead: Vec<(usize, String)>,
     /// How many commands were applied.
     pub(crate) applied: usize,
 }
@@ -45,18 +48,23 @@ pub(crate) async fn prepare<M: Machine>(
 ) -> Result<Outcome<M::Effect>, Failure> {
     let work = async {
         session.begin(position.writer, position.batch + 1, published_seq).await?;
-        let keys: Vec<&IdempotencyKey> = items.iter().filter_map(key_of).collect();
-        let mut known = Known::load(&mut session.db, &keys).await.map_err(judge)?;
-        let commands: Vec<&M::Command> = items.iter().filter_map(|item| open_command(item, &known)).collect();
-        let mut set = machine.load(&mut session.db, &commands).await.map_err(judge)?;
-        let mut dead = Vec::new();
-        let outcome = apply_all(machine, items, &mut set, &mut known, &mut dead, position.seq)?;
-        machine.save(&mut session.db, &set).await.map_err(judge)?;
-        let dead: Vec<_> = dead.iter().map(|(record, cause)| (*record, cause.as_str())).collect();
-        dead_letters::insert(&mut session.db, &dead, now).await.map_err(judge)?;
-        known.save(&mut session.db, now).await.map_err(judge)?;
+        let db = &mut session.db;
+        let keys: Vec<&IdempotencyKey> = items.iter().filter_map(Item::idempotency).collect();
+        let known = Known::load(db, &keys).await.map_err(judge)?;
+        let letters: Vec<Uuid> = items.iter().filter_map(Item::settlement).map(|s| s.letter).collect();
+        let settling = Settling::load(db, &letters).await.map_err(judge)?;
+        let commands: Vec<&M::Command> =
+            items.iter().filter_map(|item| open_command(item, &known, &settling)).collect();
+        let mut set = machine.load(db, &commands).await.map_err(judge)?;
+        let batch = Applying::new(machine, known, settling);
+        let (outcome, known, settling) = batch.all(items, &mut set, position.seq)?;
+        machine.save(db, &set).await.map_err(judge)?;
+        let dead: Vec<(&Record, &str)> = outcome.dead.iter().filter_map(|dead| letter_of(items, dead)).collect();
+        dead_letters::insert(db, &dead, now).await.map_err(judge)?;
+        settling.save(db).await.map_err(judge)?;
+        known.save(db, now).await.map_err(judge)?;
         if !outcome.rows.is_empty() {
-            outbox::insert(&mut session.db, position.writer, now.date(), &outcome.rows).await.map_err(judge)?;
+            outbox::insert(db, position.writer, now.date(), &outcome.rows).await.map_err(judge)?;
         }
         Ok(outcome)
     };
@@ -65,104 +73,120 @@ pub(crate) async fn prepare<M: Machine>(
         .unwrap_or_else(|_| Err(Failure::Infrastructure("the batch took too long before COMMIT".to_owned())))
 }
 
-fn key_of<C>(item: &Item<C>) -> Option<&IdempotencyKey> {
-    match &item.origin {
-        Origin::Request { idempotency, .. } => idempotency.as_ref(),
+/// The item's command, unless it was judged, answered before, or asks for the impossible.
+fn open_command<'a, C>(item: &'a Item<C>, known: &Known, settling: &Settling) -> Option<&'a C> {
+    let Work::Command(command) = &item.work else { return None };
+    let is_first = item.idempotency().is_none_or(|key| matches!(known.repeat(key), Repeat::First));
+    let is_open = item.settlement().is_none_or(|settlement| settling.refusal(settlement.letter).is_none());
+    (is_first && is_open).then_some(command)
+}
+
+fn letter_of<'a, C>(items: &'a [Item<C>], (at, cause): &'a (usize, String)) -> Option<(&'a Record, &'a str)> {
+    match &items[*at].origin {
+        Origin::Event(record) => Some((record, cause)),
         _ => None,
     }
 }
 
-/// The item's command, unless it was judged, or answered before.
-fn open_command<'a, C>(item: &'a Item<C>, known: &Known) -> Option<&'a C> {
-    match &item.work {
-        Work::Command(command) => match key_of(item).map(|key| known.repeat(key)) {
-            None | Some(Repeat::First) => Some(command),
-            Some(_) => None,
-        },
-        Work::Skip | Work::Condemned(_) => None,
-    }
+/// The items of one batch, applied one by one, in order.
+struct Applying<'m, M: Machine> {
+    machine: &'m M,
+    known: Known,
+    settling: Settling,
+    cx: Context<M::Effect>,
+    dead: Vec<(usize, String)>,
+    applied: usize,
 }
 
-/// Applies the items one by one, in order.
-fn apply_all<'a, M: Machine>(
-    machine: &M,
-    items: &'a [Item<M::Command>],
-    set: &mut M::Set,
-    known: &mut Known,
-    dead: &mut Vec<(&'a crate::lanes::Record, String)>,
-    last_seq: i64,
-) -> Result<Outcome<M::Effect>, Failure> {
-    let mut cx = Context::new(M::NAME, Ids::V7, Cause::own(OffsetDateTime::UNIX_EPOCH));
-    let mut answers = Vec::with_capacity(items.len());
-    let mut applied = 0;
-    for (at, item) in items.iter().enumerate() {
-        let command = match &item.work {
-            Work::Command(command) => command,
-            Work::Skip => {
-                answers.push(None);
-                continue;
-            }
-            Work::Condemned(cause) => {
-                if let Origin::Event(record) = &item.origin {
-                    dead.push((record, cause.clone()));
-                }
-                answers.push(None);
-                continue;
-            }
+/// What became of one item's work: a reply where it has one, or why it failed for good.
+type Done<R> = Result<Option<R>, String>;
+
+impl<'m, M: Machine> Applying<'m, M> {
+    fn new(machine: &'m M, known: Known, settling: Settling) -> Self {
+        let cx = Context::new(M::NAME, Ids::V7, Cause::own(OffsetDateTime::UNIX_EPOCH));
+        Self { machine, known, settling, cx, dead: Vec::new(), applied: 0 }
+    }
+
+    fn all(
+        mut self,
+        items: &[Item<M::Command>],
+        set: &mut M::Set,
+        last_seq: i64,
+    ) -> Result<(Outcome<M::Effect>, Known, Settling), Failure> {
+        let mut answers = Vec::with_capacity(items.len());
+        for (at, item) in items.iter().enumerate() {
+            answers.push(self.one(at, item, set)?);
+        }
+        let outcome = Outcome {
+            answers,
+            rows: outbox::number(self.cx.take_records(), last_seq),
+            effects: std::mem::take(&mut self.cx.effects),
+            ignored: std::mem::take(&mut self.cx.ignored),
+            dead: self.dead,
+            applied: self.applied,
         };
-        if let Some(key) = key_of(item) {
-            match known.repeat(key) {
+        Ok((outcome, self.known, self.settling))
+    }
+
+    /// The answer, where somebody waits for one.
+    fn one(&mut self, at: usize, item: &Item<M::Command>, set: &mut M::Set) -> Result<Option<Answer>, Failure> {
+        if let Some(key) = item.idempotency() {
+            match self.known.repeat(key) {
                 Repeat::First => {}
-                Repeat::Replay(answer) => {
-                    answers.push(Some(answer));
-                    continue;
-                }
-                Repeat::OtherRequest => {
-                    answers.push(Some(key_reused()));
-                    continue;
-                }
+                Repeat::Replay(answer) => return Ok(Some(answer)),
+                Repeat::OtherRequest => return Ok(Some(key_reused())),
             }
         }
-        cx.caused_by(item.cause.clone());
-        let reply = catch_unwind(AssertUnwindSafe(|| machine.apply(set, command, &mut cx)))
-            .map_err(|panic| Failure::Panicked { at, message: panic_text(panic.as_ref()) })?;
-        applied += 1;
-        let answer = match (reply, &item.origin) {
-            (Ok(reply), Origin::Request { .. }) => Some(reply.into()),
-            (Err(poison), Origin::Event(record)) => {
-                dead.push((record, poison.0));
-                None
+        let refusal = item.settlement().and_then(|settlement| self.settling.refusal(settlement.letter));
+        let answer = match (refusal, item.settlement()) {
+            (Some(refusal), _) => Some(refusal),
+            (None, Some(settlement)) => {
+                let verdict = self.work(at, item, set)?.map_or_else(Verdict::DeadAgain, |_| Verdict::Applied);
+                Some(self.settling.settle(settlement, verdict, item.cause.at))
             }
-            (Err(poison), _) => {
-                tracing::error!(cause = poison.0, "a command that is no event was called poison");
-                None
-            }
-            (Ok(_), _) => None,
+            (None, None) => match (self.work(at, item, set)?, &item.origin) {
+                (Ok(reply), Origin::Request { .. }) => reply.map(Into::into),
+                (Err(cause), Origin::Event(_)) => {
+                    self.dead.push((at, cause));
+                    None
+                }
+                // Of what is neither a request nor an event, whoever tells of the batch reads the verdict off the item.
+                _ => None,
+            },
         };
-        if let (Some(key), Some(answer)) = (key_of(item), &answer)
+        if let (Some(key), Some(answer)) = (item.idempotency(), &answer)
             && answer.status < 500
         {
-            known.store(key, answer);
+            self.known.store(key, answer);
         }
-        answers.push(answer);
+        Ok(answer)
     }
-    let rows = outbox::number(cx.take_records(), last_seq);
-    let ignored = std::mem::take(&mut cx.ignored);
-    Ok(Outcome { answers, rows, effects: std::mem::take(&mut cx.effects), ignored, applied })
+
+    fn work(&mut self, at: usize, item: &Item<M::Command>, set: &mut M::Set) -> Result<Done<M::Reply>, Failure> {
+        let command = match &item.work {
+            Work::Command(command) => command,
+            Work::Skip => return Ok(Ok(None)),
+            Work::Condemned(cause) => return Ok(Err(cause.clone())),
+        };
+        self.cx.caused_by(item.cause.clone());
+        let reply = catch_unwind(AssertUnwindSafe(|| self.machine.apply(set, command, &mut self.cx)))
+            .map_err(|panic| Failure::Panicked { at, message: panic_text(panic.as_ref()) })?;
+        self.applied += 1;
+        Ok(match reply {
+            Ok(reply) => Ok(Some(reply)),
+            Err(Poison(cause)) => {
+                if !matches!(item.origin, Origin::Event(_)) && item.settlement().is_none() {
+                    tracing::error!(cause, "a command that is no event was called poison");
+                }
+                Err(cause)
+            }
+        })
+    }
 }
 
-/// RFC 9457, as every other problem of the services.
 fn key_reused() -> Answer {
-    Answer::json(
-        422,
-        &serde_json::json!({
-            "type": "about:blank",
-            "title": "Unprocessable Entity",
-            "status": 422,
-            "code": "idempotency_key_reused",
-            "detail": "this Idempotency-Key was used before, for another request",
-        }),
-    )
+    let detail = "this Idempotency-Key was used before, for another request";
+    Answer::problem(422, "Unprocessable Entity", "idempotency_key_reused", detail)
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

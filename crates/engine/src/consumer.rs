@@ -12,6 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use std::collections::{HashMap, VecDeque};
+use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -214,21 +215,12 @@ impl<C: Send + 'static> ConsumerTask<C> {
 
     fn item(&self, message: &BorrowedMessage<'_>) -> Item<C> {
         self.health.set_kafka(true);
-        let subscription = self.subscriptions.iter().find(|s| s.topic.name == message.topic());
-        let parsed = subscription.map(|s| (s.topic.name, (s.read)(message.payload())));
         let now = common::clock::now();
         let header_trace = message.headers().and_then(traceparent);
         let trace = header_trace.map_or_else(Trace::start, Trace::child);
         let mut cause = Cause { at: now, trace, correlation_id: trace.trace_id(), causation_id: String::new() };
-        let (topic, work) = match parsed {
-            Some((topic, Ok(parsed))) => {
-                if let Some(envelope) = parsed.envelope {
-                    cause.correlation_id = envelope.correlation_id;
-                    cause.causation_id = envelope.id.to_string();
-                }
-                (topic, parsed.command.map_or(Work::Skip, Work::Command))
-            }
-            Some((topic, Err(unreadable))) => (topic, Work::Condemned(unreadable.to_string())),
+        let (topic, work) = match self.subscriptions.iter().find(|s| s.topic.name == message.topic()) {
+            Some(s) => (s.topic.name, work_of(s.read, message.payload(), &mut cause)),
             None => ("", Work::Skip),
         };
         let value = message.payload().unwrap_or_default();
@@ -236,12 +228,31 @@ impl<C: Send + 'static> ConsumerTask<C> {
             topic,
             partition: message.partition(),
             offset: message.offset(),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(|value| value[..value.len().min(KEPT_BYTES)].to_vec()),
+            key: message.key().map(kept),
+            value: message.payload().map(kept),
             truncated: value.len() > KEPT_BYTES,
         };
         Item { origin: Origin::Event(record), work, cause }
     }
+}
+
+/// What a record asks for; the flow that it belongs to goes to `cause`. Whatever is in it, nobody is stopped by it.
+pub(crate) fn work_of<C>(read: Read<C>, value: Option<&[u8]>, cause: &mut Cause) -> Work<C> {
+    match catch_unwind(|| read(value)) {
+        Ok(Ok(parsed)) => {
+            if let Some(envelope) = parsed.envelope {
+                cause.correlation_id = envelope.correlation_id;
+                cause.causation_id = envelope.id.to_string();
+            }
+            parsed.command.map_or(Work::Skip, Work::Command)
+        }
+        Ok(Err(unreadable)) => Work::Condemned(unreadable.to_string()),
+        Err(_) => Work::Condemned("reading it panicked".to_owned()),
+    }
+}
+
+fn kept(bytes: &[u8]) -> Vec<u8> {
+    bytes[..bytes.len().min(KEPT_BYTES)].to_vec()
 }
 
 fn set_paused(consumer: &GroupConsumer, paused: bool) {

@@ -159,6 +159,12 @@ impl<E> Context<E> {
 }
 
 impl Cause {
+    /// A request's.
+    pub(crate) fn of(trace: Trace, request_id: &str) -> Self {
+        let id = request_id.to_owned();
+        Self { at: common::clock::now(), trace, correlation_id: id.clone(), causation_id: id }
+    }
+
     /// A cause of its own, for timers and tests.
     #[must_use]
     pub fn own(at: OffsetDateTime) -> Self {

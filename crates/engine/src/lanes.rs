@@ -5,6 +5,7 @@
 
 use crate::answer::Answer;
 use crate::context::Cause;
+use crate::dead_letters::Settlement;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,6 +42,22 @@ pub(crate) struct Item<C> {
     pub(crate) cause: Cause,
 }
 
+impl<C> Item<C> {
+    pub(crate) fn idempotency(&self) -> Option<&IdempotencyKey> {
+        match &self.origin {
+            Origin::Request { idempotency, .. } => idempotency.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn settlement(&self) -> Option<&Settlement> {
+        match &self.origin {
+            Origin::Request { settlement, .. } => settlement.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// What is to be done.
 pub(crate) enum Work<C> {
     Command(C),
@@ -52,10 +69,20 @@ pub(crate) enum Work<C> {
 
 /// Who waits for it.
 pub(crate) enum Origin {
-    Request { slot: Arc<Slot>, idempotency: Option<IdempotencyKey> },
+    Request {
+        slot: Arc<Slot>,
+        idempotency: Option<IdempotencyKey>,
+        /// Where it is about a dead letter, whose record is then its work.
+        settlement: Option<Settlement>,
+    },
     Event(Record),
-    Timer { key: Uuid, _done: mpsc::Sender<Infallible> },
-    Effect { _permit: OwnedSemaphorePermit },
+    Timer {
+        key: Uuid,
+        _done: mpsc::Sender<Infallible>,
+    },
+    Effect {
+        _permit: OwnedSemaphorePermit,
+    },
 }
 
 /// A consumed record, kept for its offset and in case that it becomes a dead letter.
@@ -201,7 +228,7 @@ mod tests {
 
     fn request(slot: Arc<Slot>) -> Item<u32> {
         let cause = Cause::own(OffsetDateTime::UNIX_EPOCH);
-        Item { origin: Origin::Request { slot, idempotency: None }, work: Work::Command(1), cause }
+        Item { origin: Origin::Request { slot, idempotency: None, settlement: None }, work: Work::Command(1), cause }
     }
 
     fn event(offset: i64) -> Item<u32> {

@@ -9,13 +9,15 @@
 //! - `writer`, `batch`: the loop, and one batch as one transaction
 //! - `verdict`: which failure accuses the data, and which the infrastructure
 //! - `session`: the writer's connection, and what a COMMIT without an answer did
-//! - `idempotency`, `dead_letters`: what else is stored in the batch's transaction
+//! - `idempotency`, `dead_letters`: what else is stored in the batch's transaction, and how dead letters are settled
 //! - `outbox`, `publisher`, `sweeper`: events on their way to Kafka
 //! - `consumer`: events on their way in
 //! - `effects`, `timers`: calls to the outside, and rows past their deadline
+//! - [`audit`]: what the engine's own tables tell of trouble
 //! - [`Rows`]: the working set's bookkeeping, for the services
 
 mod answer;
+pub mod audit;
 mod backoff;
 mod batch;
 mod consumer;
@@ -40,6 +42,7 @@ mod writer;
 pub use answer::Answer;
 pub use consumer::{Parsed, Read, Subscription};
 pub use context::{Cause, Context, Ids, NewRecord};
+pub use dead_letters::{DeadLetter, DeadLetters, Decided, FailedRedrive, LetterStatus};
 pub use effects::Perform;
 pub use health::Health;
 pub use kafka::KafkaSettings;

@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::consumer::{ConsumerTask, Offsets, Subscription};
 use crate::context::Cause;
+use crate::dead_letters::{DeadLetters, Settlement};
 use crate::effects::{EFFECTS_MAX, Effects, Perform};
 use crate::health::Health;
 use crate::kafka::{KafkaSettings, make_topics};
@@ -82,23 +83,41 @@ impl<M: Machine> Writer<M> {
     /// # Errors
     /// [`Refused::Busy`] means that it was not and will not be applied.
     pub async fn submit(&self, request: Request<M::Command>) -> Result<Answer, Refused> {
+        let cause = Cause::of(request.trace, &request.request_id);
+        let Request { command, idempotency, id, .. } = request;
+        self.hand_in(Work::Command(command), idempotency, None, cause, id).await
+    }
+
+    /// The same for a dead letter, whose record asks for `work`.
+    pub(crate) async fn settle(
+        &self,
+        request: Request<Settlement>,
+        work: Work<M::Command>,
+        cause: Cause,
+    ) -> Result<Answer, Refused> {
+        let Request { command: settlement, idempotency, id, .. } = request;
+        self.hand_in(work, idempotency, Some(settlement), cause, id).await
+    }
+
+    async fn hand_in(
+        &self,
+        work: Work<M::Command>,
+        idempotency: Option<IdempotencyKey>,
+        settlement: Option<Settlement>,
+        cause: Cause,
+        id: Option<Uuid>,
+    ) -> Result<Answer, Refused> {
         if !self.health.postgres() || self.health.outbox_full() {
             return Err(Refused::Busy);
         }
         let (slot, mut reply) = Slot::new();
-        let cause = Cause {
-            at: common::clock::now(),
-            trace: request.trace,
-            correlation_id: request.request_id.clone(),
-            causation_id: request.request_id,
-        };
-        let origin = Origin::Request { slot: Arc::clone(&slot), idempotency: request.idempotency };
-        let item = Item { origin, work: Work::Command(request.command), cause };
+        let origin = Origin::Request { slot: Arc::clone(&slot), idempotency, settlement };
+        let item = Item { origin, work, cause };
         if self.requests.try_send(item).is_err() {
             metrics::counter!("rtoms_requests_refused_total").increment(1);
             return Err(Refused::Busy);
         }
-        let unknown = Refused::OutcomeUnknown { id: request.id };
+        let unknown = Refused::OutcomeUnknown { id };
         if let Ok(answered) = timeout(CLAIM_BOUND, &mut reply).await {
             // Without an answer the writer has ended; what it had not taken was not applied.
             return answered.unwrap_or_else(|_| Err(if slot.withdraw() { Refused::Busy } else { unknown }));
@@ -116,6 +135,7 @@ impl<M: Machine> Writer<M> {
 /// The running engine of one process.
 pub struct Engine<M: Machine> {
     writer: Writer<M>,
+    dead_letters: DeadLetters,
     health: Arc<Health>,
     stop_reading: CancellationToken,
     stop_publishing: CancellationToken,
@@ -188,6 +208,8 @@ impl<M: Machine> Engine<M> {
         };
         let sweeper =
             Sweeper { pool: settings.pool.clone(), own: position.writer, swept, stop: stop_publishing.clone() };
+        let api = Writer { requests: inlets.requests, health: Arc::clone(&health) };
+        let dead_letters = DeadLetters::new(pool.clone(), api.clone(), settings.subscriptions.clone());
         let consumer = ConsumerTask {
             settings: settings.kafka.clone(),
             group: M::NAME,
@@ -217,9 +239,9 @@ impl<M: Machine> Engine<M> {
             publishers: vec![tokio::spawn(publisher.run()), tokio::spawn(sweeper.run())],
             consumer: tokio::spawn(consumer.run()),
         };
-        let writer = Writer { requests: inlets.requests, health: Arc::clone(&health) };
         Self {
-            writer,
+            writer: api,
+            dead_letters,
             health,
             stop_reading,
             stop_publishing,
@@ -235,6 +257,11 @@ impl<M: Machine> Engine<M> {
     #[must_use]
     pub fn writer(&self) -> Writer<M> {
         self.writer.clone()
+    }
+
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetters {
+        self.dead_letters.clone()
     }
 
     #[must_use]

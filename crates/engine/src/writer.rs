@@ -165,7 +165,7 @@ impl<M: Machine> WriterTask<M> {
 
     /// One try of `batch`; it is committed where this returns an outcome.
     async fn attempt(&mut self, batch: &mut Batch<M>) -> Result<Outcome<M::Effect>, Failure> {
-        if batch.iter().all(|item| matches!(item.work, Work::Skip)) {
+        if batch.iter().all(|item| matches!((&item.work, &item.origin), (Work::Skip, Origin::Event(_)))) {
             return Ok(Outcome::nothing(batch.len()));
         }
         let started = Instant::now();
@@ -261,21 +261,17 @@ impl<M: Machine> WriterTask<M> {
         for why in outcome.ignored {
             metrics::counter!("rtoms_events_ignored_total", "why" => why).increment(1);
         }
+        for (at, cause) in &outcome.dead {
+            if let Origin::Event(record) = &batch[*at].origin {
+                let (topic, partition, offset) = (record.topic, record.partition, record.offset);
+                metrics::counter!("rtoms_dead_letters_total", "topic" => topic).increment(1);
+                tracing::error!(topic, partition, offset, cause, "a record went to the dead letters");
+            }
+        }
         for (item, answer) in batch.into_iter().zip(outcome.answers) {
             match item.origin {
                 Origin::Request { slot, .. } => slot.answer(answer.ok_or(Refused::Failed)),
-                Origin::Event(record) => {
-                    if let Work::Condemned(cause) = &item.work {
-                        tracing::error!(
-                            topic = record.topic,
-                            partition = record.partition,
-                            offset = record.offset,
-                            cause,
-                            "a record went to the dead letters"
-                        );
-                    }
-                    self.offsets.finished(&record);
-                }
+                Origin::Event(record) => self.offsets.finished(&record),
                 Origin::Timer { key, .. } => {
                     if let Work::Condemned(cause) = &item.work {
                         tracing::error!(%key, cause, "a row past its deadline failed and waits");
@@ -327,6 +323,7 @@ impl<E> Outcome<E> {
             rows: Vec::new(),
             effects: Vec::new(),
             ignored: Vec::new(),
+            dead: Vec::new(),
             applied: 0,
         }
     }

@@ -6,12 +6,14 @@
 //! - `edge`: what every request passes: ids, metrics, panics, the framework's own refusals
 //! - `server`: connections, their bounds and their end
 //! - `operations`, [`health`], [`openapi`]: `/livez`, `/readyz`, `/metrics`, `/info`, `/openapi.json`, `/swagger-ui`
+//! - `dead_letters`: `/v1/admin/dead-letters`
 
 mod answer;
 mod body;
 mod context;
 mod cors;
 mod cursor;
+pub(crate) mod dead_letters;
 mod edge;
 pub mod etag;
 pub mod health;

@@ -6,6 +6,7 @@
 //! - [`http`]: problems, extractors, answers, pages, OpenAPI, and the server
 //! - [`auth`]: who calls
 //! - [`cache`]: a read cache in process, over Redis
+//! - [`audit`]: the books, compared with each other
 //! - [`run`]: all of it together, served until the end
 //!
 //! One resource file of a service:
@@ -35,6 +36,7 @@
 //! }
 //! ```
 
+pub mod audit;
 pub mod auth;
 pub mod cache;
 pub mod config;

@@ -1,13 +1,14 @@
 //! A service as a whole: its routes and its engine, served until the end, and taken down in order within 20 seconds.
 
+use crate::auth::Verifier;
 use crate::config::{CommonArgs, HttpArgs};
 use crate::http::health::{Checks, Condition};
 use crate::http::openapi::{SERVICES, set_token_url};
 use crate::http::server::{self, Bounds};
-use crate::http::{Edge, Operations, edge, operations};
+use crate::http::{Edge, Operations, dead_letters, edge, operations};
 use crate::telemetry;
 use anyhow::Context;
-use axum::Router;
+use axum::{Extension, Router};
 use engine::{Engine, Machine};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -34,6 +35,7 @@ pub struct Service {
     openapi: OpenApi,
     checks: Checks,
     stopping: Arc<AtomicBool>,
+    verifier: Option<Arc<Verifier>>,
     engine: Option<RunningEngine>,
 }
 
@@ -44,23 +46,33 @@ struct RunningEngine {
 
 impl Service {
     /// `name` as in [`SERVICES`]; `openapi` as [`document`](crate::http::openapi::document) made it; `routes` with their
-    /// state. Extensions that extractors need, such as the verifier of tokens, are layers of `routes`.
+    /// state.
     pub fn new(name: &'static str, args: &CommonArgs, mut openapi: OpenApi, routes: Router) -> Self {
         set_token_url(&mut openapi, &args.oidc.oidc_token_url);
         let stopping = Arc::new(AtomicBool::new(false));
         let mut checks = Checks::default();
         let stops = Arc::clone(&stopping);
         checks.add("running", move || Condition::down_unless(!stops.load(Ordering::Relaxed)));
-        Self { name, http: args.http.clone(), routes, openapi, checks, stopping, engine: None }
+        Self { name, http: args.http.clone(), routes, openapi, checks, stopping, verifier: None, engine: None }
     }
 
-    /// Stops `engine` after the last request, and tells of its health.
+    /// Whose tokens callers have: the extractors of [`auth`](crate::auth) ask this verifier.
+    pub fn tokens(mut self, verifier: Arc<Verifier>) -> Self {
+        let keys = Arc::clone(&verifier);
+        self.checks.add("issuer", move || keys.condition());
+        self.verifier = Some(verifier);
+        self
+    }
+
+    /// Stops `engine` after the last request, tells of its health, and lets admins see to its dead letters.
     pub fn engine<M: Machine>(mut self, engine: Engine<M>) -> Self {
         let health = engine.health();
         let (kafka, outbox) = (Arc::clone(&health), Arc::clone(&health));
         self.checks.add("postgres", move || Condition::down_unless(health.postgres()));
         self.checks.add("kafka", move || Condition::degraded_unless(kafka.kafka()));
         self.checks.add("outbox", move || Condition::down_unless(!outbox.outbox_full()));
+        let letters: Router = dead_letters::routes().with_state(engine.dead_letters()).into();
+        self.routes = self.routes.merge(letters);
         self.engine = Some(RunningEngine { gone: engine.gone(), stop: engine.stop().boxed() });
         self
     }
@@ -82,7 +94,11 @@ impl Service {
         let listener = TcpListener::bind(addr).await.with_context(|| format!("listening on {addr} (HTTP_ADDR)"))?;
         tracing::info!(service = self.name, addr = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "serving");
 
-        let routes = self.routes.merge(operations(Operations {
+        let routes = match self.verifier {
+            Some(verifier) => self.routes.layer(Extension(verifier)),
+            None => self.routes,
+        };
+        let routes = routes.merge(operations(Operations {
             name: self.name,
             checks: self.checks,
             metrics: metrics.clone(),

@@ -109,6 +109,12 @@ impl Api {
         &self.inner.urls[&service]
     }
 
+    /// For what is no resource, such as `/metrics`.
+    #[must_use]
+    pub fn http(&self) -> &reqwest::Client {
+        &self.inner.http
+    }
+
     /// Somebody without a token.
     #[must_use]
     pub fn anonymous(&self) -> User {

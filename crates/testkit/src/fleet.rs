@@ -2,8 +2,10 @@
 
 use crate::annex::Servers;
 use crate::api::{Api, Service};
+use crate::audit;
 use crate::eventually::eventually;
 use crate::ledger::Ledger;
+use crate::records::Records;
 use anyhow::{Context, Result};
 use stack::ports::free_ports;
 use stack::process::{Process, Signal};
@@ -28,6 +30,7 @@ const PROVIDER_TIMEOUT_MS: &str = "2000";
 /// Five services on a stack of their own.
 pub struct Fleet {
     api: Api,
+    records: Records,
     ledger: Ledger,
     servers: Servers,
     processes: Mutex<Vec<Process>>,
@@ -55,6 +58,7 @@ impl Fleet {
             }
         }
         let fleet = Self {
+            records: Records::of(&stack.kafka.brokers())?,
             ledger: Ledger::connect(&stack.postgres.superuser_url()).await?,
             servers: Servers { superuser_url: stack.postgres.superuser_url(), dir: dir.path().to_owned() },
             api: Api::new(urls)?,
@@ -72,6 +76,26 @@ impl Fleet {
     #[must_use]
     pub fn api(&self) -> &Api {
         &self.api
+    }
+
+    #[must_use]
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// Runs the services' own audits.
+    ///
+    /// # Errors
+    /// Something is wrong with the books.
+    pub async fn audit(&self, grace_s: u32) -> Result<()> {
+        for service in Service::ALL {
+            let command = {
+                let stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
+                audit::command(stack.as_ref().context("a running stack")?, service, grace_s)?
+            };
+            audit::run(service, command).await?;
+        }
+        Ok(())
     }
 
     #[must_use]

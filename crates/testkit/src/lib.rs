@@ -2,12 +2,18 @@
 //!
 //! - [`annex`]: services of another configuration, beside the fleet
 //! - [`api`]: the fleet's HTTP, as a client sees it
+//! - [`audit`]: the services' own audits
 //! - [`eventually`]: waiting with a bound, never sleeping
 //! - [`fleet`]: the stack and the services, as processes of the test binary itself
 //! - [`ledger`]: the books, read by SQL, for audits only
+//! - [`metrics`]: what the services count
+//! - [`records`]: records as they are, and how far their readers have come
 
 pub mod annex;
 pub mod api;
+pub mod audit;
 pub mod eventually;
 pub mod fleet;
 pub mod ledger;
+pub mod metrics;
+pub mod records;

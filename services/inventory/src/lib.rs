@@ -4,8 +4,10 @@
 //! - [`kafka`]: orders and products of the other services, as commands
 //! - [`store`]: rows in and out of PostgreSQL
 //! - [`http`]: the API, as queries and as commands
+//! - [`audit`]: its books, compared with each other
 //! - [`config`]: what it is told from outside
 
+pub mod audit;
 pub mod config;
 pub mod domain;
 pub mod http;
@@ -18,11 +20,9 @@ pub use http::openapi;
 use crate::domain::Opening;
 use crate::http::App;
 use crate::store::Inventory;
-use axum::Extension;
 use clap::Parser;
 use engine::{Engine, Settings};
 use service_kit::{Service, auth, db};
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Runs the service as a process, as its arguments and environment say.
@@ -47,9 +47,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let settings = Settings { subscriptions: kafka::subscriptions(), ..common.engine_settings(pool.clone())? };
     let engine = Engine::start(Inventory { opening }, settings);
     let app = App { pool, writer: engine.writer() };
-    let routes = http::router(app).layer(Extension(Arc::clone(&verifier)));
-    Service::new("inventory", &common, openapi(), routes)
-        .check("issuer", move || verifier.condition())
+    Service::new("inventory", &common, openapi(), http::router(app))
+        .tokens(verifier)
         .engine(engine)
         .serve(shutdown)
         .await

@@ -5,7 +5,12 @@ use service_kit::config::{CommonArgs, Secret};
 
 /// RTOMS notification: what customers are told.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "notification", version, after_help = "`notification openapi` prints the OpenAPI specification.")]
+#[command(
+    name = "notification",
+    version,
+    after_help = "`notification openapi` prints the OpenAPI specification.\n\
+                  `notification audit` compares its books, and ends with an error where something is wrong."
+)]
 pub struct Config {
     #[command(flatten)]
     pub common: CommonArgs,

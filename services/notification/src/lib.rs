@@ -5,8 +5,10 @@
 //! - [`effects`]: messages on their way out
 //! - [`store`]: rows in and out of PostgreSQL
 //! - [`http`]: the API, as queries and as commands
+//! - [`audit`]: its books, compared with each other
 //! - [`config`]: what it is told from outside
 
+pub mod audit;
 pub mod config;
 pub mod domain;
 pub mod effects;
@@ -20,7 +22,6 @@ pub use http::openapi;
 use crate::effects::Transport;
 use crate::http::App;
 use crate::store::Notifications;
-use axum::Extension;
 use clap::Parser;
 use engine::{Engine, Settings, Timer};
 use service_kit::config::Secret;
@@ -62,9 +63,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let engine = Engine::start(Notifications, settings);
     let verifier = auth::remote(&common.oidc, &shutdown)?;
     let app = App { pool, writer: engine.writer() };
-    let routes = http::router(app).layer(Extension(Arc::clone(&verifier)));
-    Service::new("notification", &common, openapi(), routes)
-        .check("issuer", move || verifier.condition())
+    Service::new("notification", &common, openapi(), http::router(app))
+        .tokens(verifier)
         .engine(engine)
         .serve(shutdown)
         .await

@@ -1,7 +1,9 @@
 fn main() -> anyhow::Result<()> {
-    if std::env::args().nth(1).as_deref() == Some("openapi") {
-        println!("{}", notification::openapi().to_pretty_json()?);
-        return Ok(());
+    let mut args = std::env::args().skip(1);
+    match args.next().as_deref() {
+        Some("openapi") => println!("{}", notification::openapi().to_pretty_json()?),
+        Some("audit") => notification::audit::run(std::iter::once("notification audit".to_owned()).chain(args))?,
+        _ => notification::serve()?,
     }
-    notification::serve()
+    Ok(())
 }

@@ -17,7 +17,8 @@ const MAX_TIME_S: i64 = 366 * 24 * 3600;
     name = "order",
     version,
     after_help = "`order openapi` prints the OpenAPI specification.\n\
-                  `order create-admin --username <name> --password-stdin` makes an administrator."
+                  `order create-admin --username <name> --password-stdin` makes an administrator.\n\
+                  `order audit` compares its books, and ends with an error where something is wrong."
 )]
 pub struct Config {
     #[command(flatten)]

@@ -4,8 +4,10 @@
 //! - [`kafka`]: what inventory, payment and product tell, as commands
 //! - [`store`]: rows in and out of PostgreSQL
 //! - [`http`]: the API, as queries and as commands
+//! - [`audit`]: its books, compared with each other
 //! - [`config`]: what it is told from outside
 
+pub mod audit;
 pub mod config;
 pub mod domain;
 pub mod http;
@@ -19,7 +21,6 @@ use crate::config::{CreateAdmin, IdentityArgs};
 use crate::http::App;
 use crate::store::Orders;
 use anyhow::Context;
-use axum::Extension;
 use clap::Parser;
 use engine::{Engine, Settings, Timer};
 use identity::Identity;
@@ -62,12 +63,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let engine = Engine::start(Orders { time_to_pay }, settings);
     let app = App { pool, writer: engine.writer(), stopping: shutdown.clone() };
     let issuing = issuer.map(|issuer| issuer.router()).unwrap_or_default();
-    let routes = http::router(app).merge(issuing).layer(Extension(Arc::clone(&verifier)));
-    Service::new("order", &common, openapi(), routes)
-        .check("issuer", move || verifier.condition())
-        .engine(engine)
-        .serve(shutdown)
-        .await
+    let routes = http::router(app).merge(issuing);
+    Service::new("order", &common, openapi(), routes).tokens(verifier).engine(engine).serve(shutdown).await
 }
 
 /// `order create-admin`, with the arguments after it.

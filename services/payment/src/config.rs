@@ -8,7 +8,12 @@ use std::time::Duration;
 
 /// RTOMS payment: charges an order once its stock is held, and pays back what it has to.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "payment", version, after_help = "`payment openapi` prints the OpenAPI specification.")]
+#[command(
+    name = "payment",
+    version,
+    after_help = "`payment openapi` prints the OpenAPI specification.\n\
+                  `payment audit` compares its books, and ends with an error where something is wrong."
+)]
 pub struct Config {
     #[command(flatten)]
     pub common: CommonArgs,

@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn the_specification_names_every_call() {
-        let paths: Vec<String> = openapi().paths.paths.into_keys().collect();
+        let own = openapi().paths.paths.into_keys().filter(|path| !path.starts_with("/v1/admin/"));
+        let paths: Vec<String> = own.collect();
         assert_eq!(
             paths,
             [

@@ -6,8 +6,10 @@
 //! - [`gateway`]: what any payment provider has to do; [`provider`]: the built-in one, which plays the outside
 //! - [`effects`]: makes the calls whose intents are committed
 //! - [`http`]: the API, as queries and as commands
+//! - [`audit`]: its books, compared with each other
 //! - [`config`]: what it is told from outside
 
+pub mod audit;
 pub mod config;
 pub mod domain;
 pub mod effects;
@@ -24,13 +26,11 @@ use crate::domain::Policy;
 use crate::http::App;
 use crate::provider::BuiltInProvider;
 use crate::store::{Payments, reads};
-use axum::Extension;
 use clap::Parser;
 use engine::{Engine, Settings, Timer};
 use service_kit::Service;
 use service_kit::auth;
 use service_kit::db::{self, Schema};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -67,10 +67,5 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     };
     let engine = Engine::start(Payments { policy }, settings);
     let app = App { pool, writer: engine.writer() };
-    let routes = http::router(app).layer(Extension(Arc::clone(&verifier)));
-    Service::new("payment", &common, openapi(), routes)
-        .check("issuer", move || verifier.condition())
-        .engine(engine)
-        .serve(shutdown)
-        .await
+    Service::new("payment", &common, openapi(), http::router(app)).tokens(verifier).engine(engine).serve(shutdown).await
 }

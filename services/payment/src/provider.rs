@@ -6,6 +6,9 @@ mod grouped;
 mod ledger;
 mod methods;
 mod refunds;
+mod statement;
+
+pub use statement::{Entry, entries_after, entries_of};
 
 use crate::domain::{ChargeIntent, ChargeOutcome, RefundIntent, RefundOutcome};
 use crate::gateway::PaymentGateway;

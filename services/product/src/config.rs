@@ -5,7 +5,12 @@ use service_kit::config::{CommonArgs, Secret};
 
 /// RTOMS product: the catalogue.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "product", version, after_help = "`product openapi` prints the OpenAPI specification.")]
+#[command(
+    name = "product",
+    version,
+    after_help = "`product openapi` prints the OpenAPI specification.\n\
+                  `product audit` compares its books, and ends with an error where something is wrong."
+)]
 pub struct Config {
     #[command(flatten)]
     pub common: CommonArgs,

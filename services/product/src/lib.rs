@@ -4,8 +4,10 @@
 //! - [`kafka`]: what inventory tells of stock, and what the own topic holds, as commands
 //! - [`store`]: rows in and out of PostgreSQL
 //! - [`http`]: the API, as queries and as commands
+//! - [`audit`]: its books, compared with each other
 //! - [`config`]: what it is told from outside
 
+pub mod audit;
 pub mod config;
 pub mod domain;
 pub mod http;
@@ -18,7 +20,6 @@ pub use http::openapi;
 use crate::domain::{Command, Fresh, demo};
 use crate::http::{App, cached};
 use crate::store::Catalogue;
-use axum::Extension;
 use clap::Parser;
 use common::trace::Trace;
 use engine::{Engine, Request, Settings, Writer};
@@ -70,9 +71,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         tokio::spawn(seed(engine.writer(), shutdown.clone()));
     }
     let app = App { pool, writer: engine.writer(), cache: cache.clone() };
-    let routes = http::router(app).layer(Extension(Arc::clone(&verifier)));
-    Service::new("product", &common, openapi(), routes)
-        .check("issuer", move || verifier.condition())
+    Service::new("product", &common, openapi(), http::router(app))
+        .tokens(verifier)
         .check("redis", move || Condition::degraded_unless(cache.is_up()))
         .engine(engine)
         .serve(shutdown)

@@ -1,8 +1,7 @@
 //! Who calls: bearer tokens (RFC 6750), verified against the keys of the issuer.
 //!
 //! - [`Verifier`]: a token's signature and claims; made by [`remote`], or by [`Verifier::new`] with keys at hand
-//! - [`Caller`], [`Admin`], [`MaybeCaller`]: extractors, which find the verifier among the request's extensions:
-//!   `router.layer(Extension(verifier))`
+//! - [`Caller`], [`Admin`], [`MaybeCaller`]: extractors, which ask the verifier of [`Service::tokens`](crate::Service::tokens)
 
 mod extract;
 mod keys;

@@ -5,7 +5,7 @@ use super::problem::{Problem, unsigned};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use engine::{Answer, Machine, Request, Writer};
+use engine::{Answer, Machine, Writer};
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -16,9 +16,7 @@ const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-repl
 /// # Errors
 /// 503: it was not and will not be applied; 504: not known yet; 500: it failed.
 pub async fn submit<M: Machine>(writer: &Writer<M>, ticket: Ticket, command: M::Command) -> Result<Answered, Problem> {
-    let Ticket { meta, idempotency, id } = ticket;
-    let request = Request { command, idempotency, trace: meta.trace, request_id: meta.request_id.to_string(), id };
-    Ok(Answered(writer.submit(request).await?))
+    Ok(Answered(writer.submit(ticket.request(command)).await?))
 }
 
 /// An answer of the writer: also a refusal is one.

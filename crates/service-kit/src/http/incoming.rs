@@ -57,6 +57,11 @@ impl Ticket {
     pub fn making(self, id: Uuid) -> Self {
         Self { id: Some(id), ..self }
     }
+
+    pub(super) fn request<C>(self, command: C) -> engine::Request<C> {
+        let Self { meta, idempotency, id } = self;
+        engine::Request { command, idempotency, trace: meta.trace, request_id: meta.request_id.to_string(), id }
+    }
 }
 
 impl<T, S> FromRequest<S> for Incoming<T>

@@ -1,5 +1,6 @@
 //! The specification of a service, and Swagger UI that shows all five.
 
+use super::dead_letters;
 use super::problem::Problem;
 use http::StatusCode;
 use std::str::FromStr;
@@ -42,7 +43,8 @@ impl FromStr for SpecUrl {
     }
 }
 
-/// Completes what the routes say: the service's title, the security schemes, and what every call may answer.
+/// Completes what the routes say: the service's title, the calls that every service has for admins, the security
+/// schemes, and what every call may answer.
 #[must_use]
 pub fn document(title: &str, description: &str, mut openapi: OpenApi) -> OpenApi {
     openapi.info = InfoBuilder::new()
@@ -51,6 +53,7 @@ pub fn document(title: &str, description: &str, mut openapi: OpenApi) -> OpenApi
         .version(env!("CARGO_PKG_VERSION"))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
+    openapi.merge(dead_letters::routes().into_openapi());
     // Relative to the specification, so that a page of another service calls the right one.
     openapi.servers = Some(vec![ServerBuilder::new().url("/").build()]);
     let components = openapi.components.get_or_insert_with(Components::new);

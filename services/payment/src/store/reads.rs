@@ -75,3 +75,58 @@ pub async fn due(pool: PgPool, now: OffsetDateTime, limit: i64) -> Result<Vec<Du
     });
     Ok(due.collect())
 }
+
+/// What an audit reads of one payment.
+pub struct Books {
+    pub order_id: Uuid,
+    pub amount_minor: i64,
+    pub attempts: Vec<Attempt>,
+    pub refunds: Vec<Refund>,
+}
+
+struct BooksRecord {
+    order_id: Uuid,
+    amount_minor: i64,
+    attempts: Json<Vec<Attempt>>,
+    refunds: Json<Vec<Refund>>,
+}
+
+impl From<BooksRecord> for Books {
+    fn from(record: BooksRecord) -> Self {
+        let BooksRecord { order_id, amount_minor, attempts: Json(attempts), refunds: Json(refunds) } = record;
+        Self { order_id, amount_minor, attempts, refunds }
+    }
+}
+
+/// Up to `limit` payments of orders after `after`, in the order of their ids.
+pub async fn books_after(pool: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Books>, sqlx::Error> {
+    let records = sqlx::query_as!(
+        BooksRecord,
+        r#"SELECT order_id, amount_minor AS "amount_minor!", attempts AS "attempts: Json<Vec<Attempt>>",
+                  refunds AS "refunds: Json<Vec<Refund>>"
+           FROM payments
+           WHERE order_id > $1 AND id IS NOT NULL
+           ORDER BY order_id
+           LIMIT $2"#,
+        after,
+        limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(records.into_iter().map(Books::from).collect())
+}
+
+/// The payments of these orders.
+pub async fn books_of(pool: &PgPool, orders: &[Uuid]) -> Result<Vec<Books>, sqlx::Error> {
+    let records = sqlx::query_as!(
+        BooksRecord,
+        r#"SELECT order_id, amount_minor AS "amount_minor!", attempts AS "attempts: Json<Vec<Attempt>>",
+                  refunds AS "refunds: Json<Vec<Refund>>"
+           FROM payments
+           WHERE order_id = ANY($1) AND id IS NOT NULL"#,
+        orders,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(records.into_iter().map(Books::from).collect())
+}

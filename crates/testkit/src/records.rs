@@ -1,0 +1,88 @@
+//! Records as they are: written by a test in another's name, and how far those who read them have come.
+
+use crate::eventually::eventually;
+use anyhow::{Context, Result, anyhow};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+
+/// How long the broker may take to answer.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// Where a record stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// The broker of a fleet.
+#[derive(Clone)]
+pub struct Records {
+    brokers: String,
+    producer: FutureProducer,
+}
+
+impl Records {
+    /// # Errors
+    /// Where librdkafka refuses.
+    pub fn of(brokers: &str) -> Result<Self> {
+        // As the services do, so that a key has one partition whoever writes it.
+        let producer = config(brokers).set("partitioner", "murmur2_random").create()?;
+        Ok(Self { brokers: brokers.to_owned(), producer })
+    }
+
+    /// Writes a record as it is; without a value, a tombstone.
+    ///
+    /// # Errors
+    /// The broker does not take it.
+    #[expect(clippy::disallowed_methods, reason = "a test waits for each of its few records")]
+    pub async fn write(&self, topic: &str, key: &str, value: Option<&[u8]>) -> Result<Place> {
+        let record = FutureRecord { payload: value, ..FutureRecord::to(topic).key(key) };
+        let sent = self.producer.send(record, BOUND).await;
+        let sent = sent.map_err(|(error, _)| anyhow!(error)).with_context(|| topic.to_owned())?;
+        Ok(Place { topic: topic.to_owned(), partition: sent.partition, offset: sent.offset })
+    }
+
+    /// Waits until `group` has committed the offsets behind all of `places`, which it does about a second after the
+    /// changes that they bring.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn passed(&self, group: &str, places: &[Place]) -> Result<()> {
+        let mut last: BTreeMap<(String, i32), i64> = BTreeMap::new();
+        for place in places {
+            let end = last.entry((place.topic.clone(), place.partition)).or_default();
+            *end = place.offset.max(*end);
+        }
+        eventually(&format!("{group} is past {} records", places.len()), || async {
+            let (brokers, group, last) = (self.brokers.clone(), group.to_owned(), last.clone());
+            spawn_blocking(move || {
+                let consumer: BaseConsumer = config(&brokers).set("group.id", &group).create()?;
+                let mut partitions = TopicPartitionList::new();
+                for (topic, partition) in last.keys() {
+                    partitions.add_partition(topic, *partition);
+                }
+                let committed = consumer.committed_offsets(partitions, BOUND)?;
+                let behind = committed.elements().iter().any(|element| {
+                    let end = last.get(&(element.topic().to_owned(), element.partition())).copied().unwrap_or(0);
+                    !matches!(element.offset(), Offset::Offset(next) if next > end)
+                });
+                Ok((!behind).then_some(()))
+            })
+            .await?
+        })
+        .await
+    }
+}
+
+fn config(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("broker.address.family", "v4");
+    config
+}
