@@ -4,10 +4,12 @@
 //! The services are processes of this very binary, which runs one where [`SERVICE`] names it.
 
 mod access;
+mod admins;
 mod buyers;
 mod dead_letters;
 mod idempotency;
 mod issuer;
+mod keycloak;
 mod orders;
 mod problems;
 mod refunds;
@@ -61,11 +63,13 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(8);
     let runtime = Runtime::new().expect("a runtime");
     let shared = Arc::new(Shared { runtime, fleet: OnceCell::new() });
-    let trials = trials![
+    let mut trials = trials![
         &shared,
         access::a_customer_sees_only_what_is_theirs,
         access::an_admin_sees_everybodys,
         access::tokens_are_needed_and_roles_are_kept,
+        admins::an_admin_is_made_at_the_command_line,
+        admins::no_admin_is_made_of_what_can_not_be,
         buyers::ten_units_and_two_hundred_buyers,
         buyers::one_unit_and_many_buyers_again_and_again,
         dead_letters::admins_alone_see_them,
@@ -103,6 +107,7 @@ fn main() -> ExitCode {
         tokens::a_wrong_token_is_a_401_everywhere,
         tokens::keys_come_from_any_issuer,
     ];
+    trials.push(keycloak::trial(shared.runtime.handle().clone()));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let Some(Shared { runtime, fleet }) = Arc::into_inner(shared) else {
         unreachable!("all trials have ended");
@@ -130,6 +135,7 @@ fn serve(name: &str) -> ExitCode {
         "inventory" => inventory::serve(),
         "order" if audits => order::audit::run(args),
         "order" => order::serve(),
+        "order create-admin" => order::create_admin(std::env::args()),
         "payment" if audits => payment::audit::run(args),
         "payment" => payment::serve(),
         "notification" if audits => notification::audit::run(args),

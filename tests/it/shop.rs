@@ -18,7 +18,7 @@ pub(crate) struct Shop {
     pub(crate) admin: User,
     pub(crate) ledger: Ledger,
     pub(crate) records: Records,
-    servers: Servers,
+    pub(crate) servers: Servers,
 }
 
 static SKUS: AtomicU32 = AtomicU32::new(1);

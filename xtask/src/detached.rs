@@ -42,7 +42,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
             thread::sleep(Duration::from_millis(100));
         }
     })?;
-    table::urls(&told.processes, !args.no_demo);
+    table::urls(&told.processes, args);
     say(&format!(
         "`cargo xtask status` shows it, `cargo xtask down` ends it; it writes to {}",
         state.up_log().display()
@@ -58,6 +58,9 @@ fn spawn(args: &UpArgs, state: &State) -> Result<Child> {
         if wanted {
             command.arg(flag);
         }
+    }
+    if let Some(issuer) = &args.issuer {
+        command.arg(format!("--issuer={issuer}"));
     }
     for (name, count) in &args.replicas {
         command.arg(format!("--replicas={name}={count}"));

@@ -5,6 +5,7 @@ mod check;
 mod detached;
 mod generated;
 mod interrupt;
+mod keycloak;
 mod life;
 mod linters;
 mod say;
@@ -40,10 +41,15 @@ enum Command {
     Demo,
     /// Runs all tests, on a throw-away stack
     Test {
+        /// Only the test with a real Keycloak in place of the built-in issuer
+        #[arg(long)]
+        keycloak: bool,
         /// For `cargo test`, such as the name of a test
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Starts Keycloak with the demo realm, for a fleet without the built-in issuer; Ctrl-C stops it
+    Keycloak,
     /// Checks everything that CI checks before the tests
     Check,
     /// Makes openapi/*.json anew
@@ -69,7 +75,9 @@ fn main() -> ExitCode {
         Command::Status => detached::status(),
         Command::Down => detached::down(),
         Command::Demo => demo(),
-        Command::Test { args } => test(&args),
+        Command::Test { keycloak: true, .. } => keycloak::test(),
+        Command::Test { args, .. } => test(&args),
+        Command::Keycloak => keycloak::run(),
         Command::Check => check::check(),
         Command::Openapi { check: true } => generated::check(),
         Command::Openapi { check: false } => generated::write(),

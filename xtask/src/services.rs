@@ -24,6 +24,8 @@ const STOP_BOUND: Duration = Duration::from_secs(20);
 /// How the services are told to behave.
 pub(crate) struct Plan {
     pub(crate) demo: bool,
+    /// Whose tokens they take in place of the built-in issuer's.
+    pub(crate) issuer: Option<String>,
     /// How many processes of a service, where not one.
     pub(crate) replicas: Vec<(String, u16)>,
     pub(crate) logs: PathBuf,
@@ -168,9 +170,9 @@ impl Replica {
 fn command(replica: &Replica, plan: &Plan, dir: &Path, stack: &Stack) -> Command {
     let mut command = Command::new(dir.join(replica.service));
     stack.introduce(replica.service, &mut command);
-    command
-        .env("HTTP_ADDR", format!("127.0.0.1:{}", replica.port))
-        .env("OIDC_ISSUER", "http://localhost:8183")
-        .env("RTOMS_DEMO", plan.demo.to_string());
+    command.env("HTTP_ADDR", format!("127.0.0.1:{}", replica.port)).env("RTOMS_DEMO", plan.demo.to_string());
+    if let Some(issuer) = &plan.issuer {
+        command.env("OIDC_ISSUER", issuer).env_remove("IDENTITY_DATABASE_URL");
+    }
     command
 }

@@ -3,6 +3,7 @@
 use crate::say::say;
 use crate::services::SERVICES;
 use crate::state::{Running, Told};
+use crate::up::UpArgs;
 use stack::probe::ready;
 
 /// Copied from the terminal into a shell, these work; the product is one of the demo catalogue.
@@ -15,7 +16,7 @@ curl -s "localhost:8183/v1/orders/$ORDER/timeline" -H "authorization: Bearer $TO
 "#;
 
 /// Every URL, and how to begin.
-pub(crate) fn urls(told: &[Running], demo: bool) {
+pub(crate) fn urls(told: &[Running], args: &UpArgs) {
     say(&format!("\n{:<16} {:<23} {:<35} health", "", "API", "Swagger UI"));
     for Running { name, port, .. } in told.iter().filter(|process| is_service(&process.name)) {
         let url = format!("http://localhost:{port}");
@@ -24,7 +25,10 @@ pub(crate) fn urls(told: &[Running], demo: bool) {
     for Running { name, port, .. } in told.iter().filter(|process| !is_service(&process.name)) {
         say(&format!("{name:<16} 127.0.0.1:{port}"));
     }
-    say(if demo { FIRST_ORDER } else { "" });
+    match &args.issuer {
+        Some(issuer) => say(&format!("\ntokens are those of {issuer}")),
+        None => say(if args.no_demo { "" } else { FIRST_ORDER }),
+    }
 }
 
 /// What runs, with pids and readiness.

@@ -35,6 +35,9 @@ pub(crate) struct UpArgs {
     /// Loads no demo data
     #[arg(long)]
     pub(crate) no_demo: bool,
+    /// Takes the tokens of another OIDC provider, and starts no built-in issuer
+    #[arg(long, env = "OIDC_ISSUER", value_name = "URL")]
+    pub(crate) issuer: Option<String>,
     /// More than one process of a service, such as `order=2`
     #[arg(long, value_name = "SERVICE=N", value_parser = replicas)]
     pub(crate) replicas: Vec<(String, u16)>,
@@ -62,7 +65,8 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
     if args.reset && dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("{} can't be removed", dir.display()))?;
     }
-    let plan = Plan { demo: !args.no_demo, replicas: args.replicas.clone(), logs: state.logs() };
+    let plan =
+        Plan { demo: !args.no_demo, issuer: args.issuer.clone(), replicas: args.replicas.clone(), logs: state.logs() };
     // Declared first, the stack is dropped last.
     let mut stack;
     let mut services = Services::prepare(&plan)?;
@@ -77,7 +81,7 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
     })?;
     let told = running(&mut stack, &services);
     claim.tell(true, &told)?;
-    table::urls(&told, plan.demo);
+    table::urls(&told, args);
     say("Ctrl-C stops everything");
     let mut lives = [(); 3].map(|()| Life::starts(Instant::now()));
     while !interrupt::interrupted() {

@@ -2,6 +2,7 @@
 //!
 //! - [`tools`]: finds the programs, or installs them from the system's package manager
 //! - [`postgres`], [`redis`], [`kafka`]: one server each, and [`server`], what they have in common
+//! - [`keycloak`]: another issuer of tokens, for whoever wants one
 //! - [`command`]: programs that run to their end
 //! - [`process`]: child processes that end with their parent
 //! - [`ports`]: where they listen
@@ -9,6 +10,8 @@
 
 pub mod command;
 pub mod kafka;
+pub mod keycloak;
+mod maven;
 pub mod ports;
 pub mod postgres;
 pub mod probe;
@@ -115,6 +118,12 @@ pub fn checkout() -> PathBuf {
 #[must_use]
 pub fn jars_of(checkout: &Path) -> PathBuf {
     checkout.join(".rtoms/kafka-jars")
+}
+
+/// Where a checkout keeps the distribution of Keycloak.
+#[must_use]
+pub fn keycloak_of(checkout: &Path) -> PathBuf {
+    checkout.join(".rtoms/keycloak")
 }
 
 /// A folder for the data of a stack, which goes with the value; also PostgreSQL's own user may enter it.

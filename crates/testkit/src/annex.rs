@@ -26,6 +26,17 @@ pub struct Servers {
     pub(crate) dir: PathBuf,
 }
 
+impl Servers {
+    /// The URL of a role in the fleet's own database.
+    ///
+    /// # Errors
+    /// Where that of the superuser is none.
+    pub fn database_url(&self, role: &str) -> Result<String> {
+        let (_, server) = self.superuser_url.split_once('@').context("a URL names a user")?;
+        Ok(format!("postgres://{role}:{role}@{server}"))
+    }
+}
+
 /// A database with all schemas, and nothing in them.
 pub struct Annex {
     servers: Servers,
@@ -60,13 +71,12 @@ impl Annex {
         Ok(annex)
     }
 
-    /// The URL of a role, whose password is its name.
+    /// The URL of a role in this database.
     ///
     /// # Errors
-    /// Where that of the superuser is none.
+    /// As [`Servers::database_url`].
     pub fn database_url(&self, role: &str) -> Result<String> {
-        let (_, server) = self.servers.superuser_url.split_once('@').context("a URL names a user")?;
-        self.in_database(&format!("postgres://{role}:{role}@{server}"))
+        self.in_database(&self.servers.database_url(role)?)
     }
 
     fn in_database(&self, url: &str) -> Result<String> {

@@ -44,20 +44,30 @@ impl Fleet {
     /// # Errors
     /// Whatever does not come up, with the folder of its logs, which then stays.
     pub async fn start() -> Result<Self> {
+        let fleet = Self::launch(None).await?;
+        fleet.ready().await?;
+        Ok(fleet)
+    }
+
+    /// Starts everything, and waits for no service. `issuer`: whose tokens they take, where not those of their own.
+    ///
+    /// # Errors
+    /// A server that does not come up.
+    pub async fn launch(issuer: Option<&str>) -> Result<Self> {
         let dir = stack::throwaway_dir()?;
         let options =
             Options { dir: dir.path().to_owned(), jars: stack::jars_of(&stack::checkout()), ports: Ports::free()? };
         let stack = tokio::task::spawn_blocking(move || Stack::start(&options, &|what| eprintln!("{what}"))).await??;
         let ports: [u16; 10] = free_ports()?;
         let urls = Self::urls(&ports);
-        let issuer = urls[&Service::Order][0].clone();
+        let issuer = Issuer { built_in: issuer.is_none(), url: issuer.unwrap_or(&urls[&Service::Order][0]).to_owned() };
         let mut processes = Vec::new();
         for (service, replicas) in &urls {
             for url in replicas {
                 processes.push(launch(*service, url, &issuer, &stack, dir.path())?);
             }
         }
-        let fleet = Self {
+        Ok(Self {
             records: Records::of(&stack.kafka.brokers())?,
             ledger: Ledger::connect(&stack.postgres.superuser_url()).await?,
             servers: Servers { superuser_url: stack.postgres.superuser_url(), dir: dir.path().to_owned() },
@@ -65,12 +75,19 @@ impl Fleet {
             processes: Mutex::new(processes),
             stack: Mutex::new(Some(stack)),
             dir,
-        };
-        if let Err(error) = fleet.ready().await {
-            let logs = fleet.keep_logs();
+        })
+    }
+
+    /// Waits until every replica is ready.
+    ///
+    /// # Errors
+    /// Which one is not, with the folder of the logs, which then stays.
+    pub async fn ready(&self) -> Result<()> {
+        if let Err(error) = self.all_ready().await {
+            let logs = self.keep_logs();
             return Err(error.context(format!("see the logs in {}", logs.display())));
         }
-        Ok(fleet)
+        Ok(())
     }
 
     #[must_use]
@@ -126,7 +143,7 @@ impl Fleet {
         Service::ALL.map(|service| (service, ports.by_ref().take(REPLICAS).map(url).collect())).into()
     }
 
-    async fn ready(&self) -> Result<()> {
+    async fn all_ready(&self) -> Result<()> {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
         for service in Service::ALL {
             for url in self.api.replicas(service) {
@@ -167,7 +184,13 @@ impl Drop for Fleet {
     }
 }
 
-fn launch(service: Service, url: &str, issuer: &str, stack: &Stack, dir: &Path) -> Result<Process> {
+/// Whose tokens the services take.
+struct Issuer {
+    url: String,
+    built_in: bool,
+}
+
+fn launch(service: Service, url: &str, issuer: &Issuer, stack: &Stack, dir: &Path) -> Result<Process> {
     let name = service.name();
     let address = url.strip_prefix("http://").context("the URLs here are http")?;
     let port = address.rsplit(':').next().unwrap_or_default();
@@ -176,10 +199,14 @@ fn launch(service: Service, url: &str, issuer: &str, stack: &Stack, dir: &Path) 
     command
         .env(SERVICE, name)
         .env("HTTP_ADDR", address)
-        .env("OIDC_ISSUER", issuer)
-        .env("OIDC_TOKEN_URL", format!("{issuer}/auth/token"))
+        .env("OIDC_ISSUER", &issuer.url)
         .env("ORDER_TTL_S", ORDER_TTL_S)
         .env("PROVIDER_TIMEOUT_MS", PROVIDER_TIMEOUT_MS)
         .env("RTOMS_DEMO", "true");
+    if issuer.built_in {
+        command.env("OIDC_TOKEN_URL", format!("{}/auth/token", issuer.url));
+    } else {
+        command.env_remove("IDENTITY_DATABASE_URL");
+    }
     Process::start(&command, Signal::Term, None, &dir.join(format!("{name}-{port}.log")))
 }

@@ -33,6 +33,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// More than any password has, with the end of its line.
+const MAX_PASSWORD_BYTES: u64 = 4096;
 /// How often deadlines are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -75,7 +77,7 @@ pub fn create_admin(args: impl IntoIterator<Item = String>) -> anyhow::Result<()
     let args = CreateAdmin::parse_from(args);
     let database = issuer_database(&args.identity_database_url)?;
     let mut password = String::new();
-    std::io::stdin().read_to_string(&mut password).context("reading the password")?;
+    std::io::stdin().take(MAX_PASSWORD_BYTES).read_to_string(&mut password).context("reading the password")?;
     let password = password.trim_end_matches(['\r', '\n']).to_owned();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(identity::create_admin(&database, &args.username, password))
