@@ -18,7 +18,7 @@ mod tools;
 mod up;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
 use up::UpArgs;
 
@@ -48,6 +48,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Explores every interleaving of one order's saga, over the real domains; needs no stack
+    Saga(SagaArgs),
     /// Starts Keycloak with the demo realm, for a fleet without the built-in issuer; Ctrl-C stops it
     Keycloak,
     /// Checks everything that CI checks before the tests
@@ -68,6 +70,16 @@ enum Command {
     DevDb,
 }
 
+#[derive(Args)]
+struct SagaArgs {
+    /// All that can happen at once, in up to an hour and 4 GB; without it the smaller runs of `cargo xtask test`
+    #[arg(long, conflicts_with = "controls")]
+    full: bool,
+    /// Each rule broken in turn, and how many steps it takes until something is wrong
+    #[arg(long)]
+    controls: bool,
+}
+
 fn main() -> ExitCode {
     let done: Result<()> = match Xtask::parse().command {
         Command::Up(args) if args.detach => detached::up(&args),
@@ -77,6 +89,7 @@ fn main() -> ExitCode {
         Command::Demo => demo(),
         Command::Test { keycloak: true, .. } => keycloak::test(),
         Command::Test { args, .. } => test(&args),
+        Command::Saga(args) => saga(&args),
         Command::Keycloak => keycloak::run(),
         Command::Check => check::check(),
         Command::Openapi { check: true } => generated::check(),
@@ -109,4 +122,15 @@ fn test(args: &[String]) -> Result<()> {
     let mut words = vec!["test", "--workspace", "--lib", "--bins", "--tests"];
     words.extend(args.iter().map(String::as_str));
     cargo::run("the tests", &words)
+}
+
+/// Chosen as [`test`] chooses, so that nothing is compiled twice.
+fn saga(args: &SagaArgs) -> Result<()> {
+    interrupt::listen()?;
+    let chosen = match args {
+        SagaArgs { full: true, .. } => ["--ignored", "explored_in_full"],
+        SagaArgs { controls: true, .. } => ["--test-threads=1", "rule::"],
+        SagaArgs { .. } => ["--test-threads=1", "explored"],
+    };
+    cargo::run("the exploration", &[&["test", "--workspace", "--test", "saga", "--"][..], &chosen].concat())
 }

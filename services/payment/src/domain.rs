@@ -40,7 +40,7 @@ pub struct Set {
 }
 
 /// What is known of an order's payment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Row {
     /// Something was heard of the order before `order.created`. No API shows it.
     Mark(Mark),

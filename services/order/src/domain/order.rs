@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Order {
     pub id: Uuid,
     pub number: String,
@@ -34,7 +34,7 @@ pub struct Order {
 }
 
 /// Who has answered a cancel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cancel {
     pub reason: CancelReason,
     pub stock_back: bool,
@@ -110,7 +110,7 @@ impl Status {
 }
 
 /// Where the goods go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, garde::Validate, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, garde::Validate, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Address {
     #[garde(custom(required_line))]
@@ -136,7 +136,7 @@ fn required_line(text: &str, (): &()) -> garde::Result {
 }
 
 /// How the goods travel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Shipment {
     pub carrier: String,

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A call to be made once its intent is committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
     Charge(ChargeIntent),
     /// What became of a charge without an answer? Only where the provider knows nothing, charge under the same key.
@@ -17,7 +17,7 @@ pub enum Effect {
     LookUpRefund(RefundIntent),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ChargeIntent {
     pub order_id: Uuid,
     pub attempt: u32,
@@ -27,7 +27,7 @@ pub struct ChargeIntent {
     pub payment_method: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RefundIntent {
     pub order_id: Uuid,
     pub number: u32,
@@ -63,7 +63,7 @@ pub enum RefundOutcome {
 }
 
 /// An intent that has no definite answer yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OpenCall {
     /// How often it came back without one.
     pub unanswered: u32,

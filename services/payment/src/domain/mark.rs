@@ -6,7 +6,7 @@ use common::trace::Trace;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mark {
     pub order_id: Uuid,
     pub wanted: Wanted,
@@ -17,7 +17,7 @@ pub struct Mark {
 }
 
 /// What is to become of the payment once it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wanted {
     /// Stock is held: charge.
     Reserved,

@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// How often one order may be charged.
 pub const MAX_ATTEMPTS: usize = 5;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Payment {
     pub order_id: Uuid,
     pub id: Uuid,
@@ -39,7 +39,7 @@ pub struct Payment {
 }
 
 /// Where a payment stands, refunds apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// For the order's stock.
     Awaiting,
