@@ -167,4 +167,39 @@ proptest! {
             prop_assert_eq!(row.due_at.is_some(), row.status == Status::Queued);
         }
     }
+
+    /// One order's requests, in any order and repeated, with whatever comes of their attempts in between: one row for
+    /// each row of the timeline and channel, the same ones, and each sent once where every attempt succeeds.
+    #[test]
+    fn requests_commute(
+        dealt in Just((0..12_i32).collect::<Vec<_>>()).prop_shuffle(),
+        again in proptest::collection::vec(0..12_i32, 0..12),
+    ) {
+        let request = |n: i32| {
+            let template = Template::ALL[usize::try_from(n).unwrap() % Template::ALL.len()];
+            Command::Requested(Box::new(NotificationRequested { timeline_sequence: n, ..asked(template) }))
+        };
+        let end = |order: &[i32]| {
+            let (mut set, mut sent) = (Set::default(), 0);
+            // Ids go on from batch to batch.
+            let mut cx = context(NOW);
+            for n in order {
+                apply(&mut set, &request(*n), &mut cx).unwrap();
+                for send in cx.take_effects() {
+                    sent += 1;
+                    let done = Command::Sent { id: send.id, attempt: send.attempt };
+                    apply(&mut set, &done, &mut cx).unwrap();
+                }
+            }
+            let mut rows: Vec<Notification> =
+                set.notifications.iter().map(|(_, row)| Notification { id: Uuid::nil(), trace: String::new(), ..row.clone() }).collect();
+            rows.sort_by_key(|row| (row.timeline_sequence, row.channel));
+            (rows, sent)
+        };
+        let (straight, sent) = end(&(0..12).collect::<Vec<_>>());
+        prop_assert_eq!((straight.len(), sent), (24, 24), "by e-mail and by SMS");
+        prop_assert!(straight.iter().all(|row| row.status == Status::Sent));
+        let wild: Vec<i32> = dealt.into_iter().chain(again).collect();
+        prop_assert_eq!(end(&wild), (straight, sent));
+    }
 }

@@ -66,7 +66,8 @@ impl World {
     fn check(&self) {
         let Some(Row::Payment(payment)) = &self.row else { return };
         let (captured, refunded) = (payment.captured_minor(), payment.refunded_minor());
-        assert!(0 <= refunded && refunded <= captured && captured <= TOTAL, "{payment:?}");
+        let total = payment.amount.amount_minor();
+        assert!(0 <= refunded && refunded <= captured && captured <= total, "{payment:?}");
         assert!(payment.left_minor() >= 0, "{payment:?}");
         assert!(payment.attempts.len() <= MAX_ATTEMPTS);
         let open_charges = payment.attempts.iter().filter(|a| matches!(a.state, AttemptState::Processing(_))).count();

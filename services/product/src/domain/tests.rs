@@ -1,8 +1,9 @@
 //! The catalogue's rules, as a table and as a property.
 
 use super::*;
+use common::events::{ProductUpdated, decode};
 use common::money::{Currency, Money};
-use engine::{Cause, Ids};
+use engine::{Cause, Ids, NewRecord};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use time::OffsetDateTime;
@@ -122,6 +123,16 @@ fn the_demo_catalogue_is_of_24_different_products() {
     assert_eq!(products[23].id.to_string(), "01900000-0000-7000-8000-000000000018");
 }
 
+/// The versions of which records are sent, where the commands come in one batch.
+fn versions_sent(set: &mut Set, commands: &[Command]) -> Vec<i64> {
+    let mut cx = context();
+    for command in commands {
+        apply(set, command, &mut cx).unwrap();
+    }
+    let received = |record: NewRecord| decode::<ProductUpdated>(Some(record.value.as_bytes())).unwrap();
+    cx.take_records().into_iter().filter_map(|record| received(record).event).map(|product| product.version).collect()
+}
+
 proptest! {
     /// In whatever order and however often stock is told of: the highest version counts.
     #[test]
@@ -135,5 +146,55 @@ proptest! {
         let product = set.products.get(&ID).unwrap();
         let wanted = if highest > 5 { (highest, highest * 10) } else { (5, 7) };
         prop_assert_eq!((product.stock_version, product.available), wanted);
+    }
+
+    /// However often an admin changes a product, in whatever order its records get into the topic, and whenever the
+    /// service reads them: the last record, which compaction keeps, is the newest, and then nothing more is sent.
+    #[test]
+    fn the_topic_ends_with_the_newest_record(
+        prices in proptest::collection::vec(1..1000_i64, 0..6),
+        order in Just((0..7_usize).collect::<Vec<_>>()).prop_shuffle(),
+        batch in 1..4_usize,
+    ) {
+        let mut set = Set::default();
+        let mut sent = versions_sent(&mut set, &[Command::Create(new_product(ID, "SKU-1"))]);
+        for price in prices {
+            sent.extend(versions_sent(&mut set, &[change(None, priced(price))]));
+        }
+        let newest = set.products.get(&ID).unwrap().version;
+        prop_assert_eq!(&sent, &(1..=newest).collect::<Vec<_>>(), "a record for each version");
+        let mut topic: Vec<i64> = order.iter().filter_map(|at| sent.get(*at).copied()).collect();
+        let mut read = 0;
+        while read < topic.len() {
+            let end = topic.len().min(read + batch);
+            let records: Vec<Command> =
+                topic[read..end].iter().map(|version| Command::Published { id: ID, version: *version }).collect();
+            read = end;
+            topic.extend(versions_sent(&mut set, &records));
+            prop_assert!(topic.len() < 30, "it never ends: {:?}", topic);
+        }
+        prop_assert_eq!(topic.last(), Some(&newest));
+    }
+
+    /// What admins change and what inventory tells do not touch each other, in whatever order they come.
+    #[test]
+    fn changes_and_stock_commute(
+        commands in proptest::collection::vec((1..30_i64, any::<bool>()), 0..20).prop_flat_map(|commands| {
+            (Just(commands.clone()), Just(commands).prop_shuffle())
+        }),
+    ) {
+        let end = |commands: &[(i64, bool)]| {
+            let mut set = known(ProductStatus::Active);
+            for (n, is_stock) in commands {
+                let told = Command::StockChanged { id: ID, stock_version: *n, available: n * 10 };
+                let named = Changes { name: Some(format!("name {n}")), ..Changes::default() };
+                let command = if *is_stock { told } else { change(None, named) };
+                apply(&mut set, &command, &mut context()).unwrap();
+            }
+            let product = set.products.get(&ID).unwrap();
+            (product.stock_version, product.available, product.status, product.price)
+        };
+        let (straight, wild) = &commands;
+        prop_assert_eq!(end(straight), end(wild));
     }
 }

@@ -326,4 +326,35 @@ proptest! {
             prop_assert!(!run.unanswered_cancel);
         }
     }
+
+    /// Up to the largest amount that there is, whatever admins want back of it, done or refused: what is paid back and
+    /// what is left are exact, and nobody is promised more than was taken.
+    #[test]
+    fn money_never_overflows_silently(
+        total in prop_oneof![1..=2000_i64, 1..=i64::MAX, (i64::MAX - 1000)..=i64::MAX],
+        parts in proptest::collection::vec((prop_oneof![0..=1000_i64, 0..=i64::MAX], any::<bool>()), 0..12),
+    ) {
+        let Command::OrderCreated(new) = created() else { unreachable!("an order's begin") };
+        let created = Command::OrderCreated(NewPayment { amount: usd(total), ..new });
+        let mut world = World::after([created, reserved(), charge_captured(1)]);
+        let mut left = i128::from(total);
+        for (minor, done) in parts {
+            let reply = world.apply(&refund(minor));
+            let fits = minor > 0 && i128::from(minor) <= left;
+            prop_assert_eq!(matches!(reply, Reply::Refunding(..)), fits, "{:?} of {} left", reply, left);
+            if let Reply::Refunding(begun, _) = reply {
+                prop_assert_eq!(begun.amount_minor, minor);
+                prop_assert_eq!(i128::from(world.payment().left_minor()), left - i128::from(minor));
+                world.apply(&if done { refund_done(begun.number) } else { refund_refused(begun.number) });
+                left -= if done { i128::from(minor) } else { 0 };
+            }
+            prop_assert_eq!(i128::from(world.payment().left_minor()), left);
+            prop_assert_eq!(i128::from(world.payment().refunded_minor()), i128::from(total) - left);
+        }
+        world.apply(&cancelled());
+        let numbers = world.payment().refunds.len();
+        world.apply(&refund_done(u32::try_from(numbers).unwrap()));
+        prop_assert_eq!(world.payment().refunded_minor(), total);
+        prop_assert_eq!(world.status(), Status::Refunded);
+    }
 }
