@@ -5,6 +5,7 @@
 
 mod access;
 mod admins;
+mod alone;
 mod buyers;
 mod dead_letters;
 mod idempotency;
@@ -12,11 +13,12 @@ mod issuer;
 mod keycloak;
 mod orders;
 mod problems;
+mod races;
 mod refunds;
 mod shop;
 mod tokens;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use shop::Shop;
 use std::process::ExitCode;
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
         admins::an_admin_is_made_at_the_command_line,
         admins::no_admin_is_made_of_what_can_not_be,
         buyers::ten_units_and_two_hundred_buyers,
-        buyers::one_unit_and_many_buyers_again_and_again,
+        buyers::one_unit_and_five_hundred_buyers,
         dead_letters::admins_alone_see_them,
         dead_letters::poison_stops_nobody,
         dead_letters::a_record_is_redriven_once,
@@ -99,21 +101,25 @@ fn main() -> ExitCode {
         orders::a_provider_that_does_not_answer_charges_once,
         orders::a_provider_that_fails_twice_charges_once,
         orders::prices_come_from_the_catalogue,
-        orders::cancel_races_with_payment,
         problems::bad_input_gets_a_problem,
         problems::orders_that_can_not_be,
+        races::cancel_races_with_payment,
+        races::orders_that_cross_each_other_do_not_lock_up,
         refunds::an_admin_pays_back_a_part,
         refunds::more_than_was_captured_is_refused,
         tokens::a_wrong_token_is_a_401_everywhere,
         tokens::keys_come_from_any_issuer,
     ];
     trials.push(keycloak::trial(shared.runtime.handle().clone()));
+    let long = trials![&shared, buyers::one_unit_and_five_hundred_buyers_fifty_times];
+    trials.extend(long.into_iter().map(|trial| trial.with_ignored_flag(true)));
+    trials.extend(alone::trials(shared.runtime.handle()));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let Some(Shared { runtime, fleet }) = Arc::into_inner(shared) else {
         unreachable!("all trials have ended");
     };
     let Some(fleet) = fleet.into_inner() else { return conclusion.exit_code() };
-    let audited = runtime.block_on(fleet.audit(AUDIT_GRACE_S));
+    let audited = runtime.block_on(audit(&fleet));
     fleet.stop(conclusion.has_failed() || audited.is_err());
     match audited {
         Ok(()) => conclusion.exit_code(),
@@ -122,6 +128,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What must hold of the books when all tests are over.
+async fn audit(fleet: &Fleet) -> Result<()> {
+    fleet.audit(AUDIT_GRACE_S).await?;
+    for (from, to) in fleet.ledger().transitions().await? {
+        ensure!(alone::is_allowed(from.as_deref(), &to), "an order went from {from:?} to {to}");
+    }
+    Ok(())
 }
 
 /// Runs one service until it is told to stop, or its audit.

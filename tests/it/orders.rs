@@ -2,13 +2,10 @@
 
 use crate::shop::{Shop, states};
 use anyhow::{Result, ensure};
-use futures::future::try_join_all;
 use serde_json::{Value, json};
-use std::time::Duration;
-use testkit::api::{Service, User};
+use testkit::api::Service;
 use testkit::eventually::becomes;
 use testkit::ledger::Taken;
-use uuid::Uuid;
 
 pub(crate) async fn a_paid_order_is_confirmed_and_told_of(shop: Shop) -> Result<()> {
     let product = shop.product(1999, 5).await?;
@@ -145,26 +142,4 @@ pub(crate) async fn prices_come_from_the_catalogue(shop: Shop) -> Result<()> {
         Ok(order["total"]["amount"].as_i64())
     })
     .await
-}
-
-/// Forty orders are cancelled at some moment of their payment: nobody is charged for a cancelled order.
-pub(crate) async fn cancel_races_with_payment(shop: Shop) -> Result<()> {
-    let product = shop.product(1000, 1000).await?;
-    let customer = shop.customer().await?;
-    let orders = try_join_all((0..40).map(|n| cancelled_after(&shop, &customer, product, n))).await?;
-    for order_id in &orders {
-        shop.ends(*order_id, "cancelled").await?;
-        let taken = shop.ledger.taken(*order_id).await?;
-        ensure!(taken.captured == taken.refunded && taken.charges <= 1, "{order_id}: {taken:?}");
-    }
-    shop.stock_is(product, 1000, 0).await
-}
-
-async fn cancelled_after(shop: &Shop, customer: &User, product: Uuid, n: u64) -> Result<Uuid> {
-    let order_id = customer.placed(&[(product, 1)], "pm_card_visa").await?;
-    // The moment is the point of this test; it asserts nothing by it.
-    tokio::time::sleep(Duration::from_millis(n * 5)).await;
-    let answer = customer.cancel(order_id).await?;
-    ensure!(answer.status == 202, "{answer:?}: {}", shop.admin.order(order_id).await?);
-    Ok(order_id)
 }

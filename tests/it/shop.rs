@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use testkit::annex::{Annex, Servers};
 use testkit::api::{Api, Service, User, id};
@@ -9,6 +10,7 @@ use testkit::eventually::{becomes, eventually};
 use testkit::fleet::Fleet;
 use testkit::ledger::Ledger;
 use testkit::records::Records;
+use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 /// One test's view of the shared fleet.
@@ -22,6 +24,8 @@ pub(crate) struct Shop {
 }
 
 static SKUS: AtomicU32 = AtomicU32::new(1);
+/// Crowds come one after the other, so that a small machine serves each of them in time.
+static CROWD: Mutex<()> = Mutex::const_new(());
 
 impl Shop {
     pub(crate) async fn open(fleet: &Fleet) -> Result<Self> {
@@ -39,6 +43,11 @@ impl Shop {
     /// A customer of this test alone.
     pub(crate) async fn customer(&self) -> Result<User> {
         self.api.new_customer().await
+    }
+
+    /// The turn of a test with hundreds of orders at once.
+    pub(crate) async fn crowd() -> MutexGuard<'static, ()> {
+        CROWD.lock().await
     }
 
     /// A product that can be ordered, with `pieces` in stock.
@@ -71,7 +80,7 @@ impl Shop {
 
     /// Waits until the order service's copy of the catalogue holds the product: an order of it that asks for more than
     /// any stock has is refused for no other reason.
-    async fn known_to_orders(&self, product_id: Uuid) -> Result<()> {
+    pub(crate) async fn known_to_orders(&self, product_id: Uuid) -> Result<()> {
         let probe = json!({
             "lines": [
                 { "productId": product_id, "quantity": 1 },
@@ -137,4 +146,27 @@ impl Shop {
 /// The states that a timeline went through.
 pub(crate) fn states(timeline: &[Value]) -> Vec<&str> {
     timeline.iter().map(|row| row["to"].as_str().unwrap_or_default()).collect()
+}
+
+/// How many orders of `customer` have each status.
+pub(crate) async fn statuses(customer: &User) -> Result<BTreeMap<String, usize>> {
+    let mut counts = BTreeMap::new();
+    let mut cursor = None;
+    loop {
+        let after = cursor.map(|cursor: String| format!("&cursor={cursor}")).unwrap_or_default();
+        let page = customer.get(Service::Order, &format!("/v1/orders?limit=100{after}")).await?.expect(200)?;
+        for order in page["data"].as_array().into_iter().flatten() {
+            *counts.entry(order["status"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return Ok(counts),
+        }
+    }
+}
+
+/// Waits until all orders of `customer` have these statuses.
+pub(crate) async fn outcomes<const N: usize>(customer: &User, wanted: [(&str, usize); N]) -> Result<()> {
+    let wanted: BTreeMap<String, usize> = wanted.map(|(status, count)| (status.to_owned(), count)).into();
+    becomes("all orders", wanted, || statuses(customer)).await
 }

@@ -18,8 +18,8 @@ use std::time::Duration;
 const LOGGING: &str = include_str!("../kafka/log4j2.properties");
 /// Any 16 bytes, as the storage tool writes them.
 const CLUSTER_ID: &str = "cnRvbXMtbG9jYWwtc3RrMQ";
-const FORMAT_BOUND: Duration = Duration::from_secs(60);
-const START_BOUND: Duration = Duration::from_secs(90);
+const FORMAT_BOUND: Duration = Duration::from_secs(180);
+const START_BOUND: Duration = Duration::from_secs(180);
 const STOP_BOUND: Duration = Duration::from_secs(20);
 
 /// A running broker.

@@ -35,6 +35,16 @@ impl Servers {
         let (_, server) = self.superuser_url.split_once('@').context("a URL names a user")?;
         Ok(format!("postgres://{role}:{role}@{server}"))
     }
+
+    /// A file that goes with them.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn file(&self, name: &str, content: &str) -> Result<PathBuf> {
+        let path = self.dir.join(name);
+        std::fs::write(&path, content)?;
+        Ok(path)
+    }
 }
 
 /// A database with all schemas, and nothing in them.
@@ -47,7 +57,7 @@ pub struct Annex {
 pub struct Lodger {
     pub service: Service,
     pub url: String,
-    _process: Process,
+    pub(crate) process: Process,
 }
 
 /// A base URL that nobody uses yet.
@@ -103,11 +113,16 @@ impl Annex {
             .envs(env.iter().copied());
         let log = self.servers.dir.join(format!("{name}-{}.log", address.replace(':', "-")));
         let process = Process::start(&command, Signal::Term, None, &log)?;
-        Ok(Lodger { service, url: url.to_owned(), _process: process })
+        Ok(Lodger { service, url: url.to_owned(), process })
     }
 }
 
 impl Lodger {
+    /// Ends it without a word.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Waits until it is ready.
     ///
     /// # Errors

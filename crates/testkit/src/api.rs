@@ -1,13 +1,19 @@
 //! The fleet's HTTP, as a client sees it.
 
-use anyhow::{Context, Result, bail};
+use crate::eventually::PATIENCE;
+use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
+
+/// How long a connection is kept for the next request: for less time than a service keeps it, so that none is sent into
+/// one that is just being closed.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// The five services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,7 +96,8 @@ impl Api {
     /// # Errors
     /// Where the HTTP client can't be made.
     pub fn new(urls: HashMap<Service, Vec<String>>) -> Result<Self> {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(40)).no_proxy().build()?;
+        let http =
+            reqwest::Client::builder().timeout(Duration::from_secs(40)).pool_idle_timeout(IDLE).no_proxy().build()?;
         Ok(Self { inner: Arc::new(Inner { http, urls, turn: AtomicUsize::new(0) }) })
     }
 
@@ -227,6 +234,22 @@ pub async fn read(request: RequestBuilder) -> Result<Answer> {
     Ok(Answer { status, headers, body })
 }
 
+/// Asks again while the answer is 503: what was asked for was not and will not be done.
+///
+/// # Errors
+/// No answer, or the last 503 once [`PATIENCE`] has run out.
+pub async fn patiently<F: Future<Output = Result<Answer>>>(mut ask: impl FnMut() -> F) -> Result<Answer> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let answer = ask().await?;
+        if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+            return Ok(answer);
+        }
+        ensure!(Instant::now() < until, "{answer:?}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
 /// The steps of an order, as its people take them.
 impl User {
     /// Places an order of `lines` (product, quantity).
@@ -240,12 +263,12 @@ impl User {
         self.post_keyed(Service::Order, "/v1/orders", &Uuid::new_v4().to_string(), &body).await
     }
 
-    /// As [`User::place`], which must succeed; the order's id.
+    /// As [`User::place`], patiently, which must succeed; the order's id.
     ///
     /// # Errors
     /// No order.
     pub async fn placed(&self, lines: &[(Uuid, u32)], payment_method: &str) -> Result<Uuid> {
-        id(&self.place(lines, payment_method).await?.expect(201)?)
+        id(&patiently(|| self.place(lines, payment_method)).await?.expect(201)?)
     }
 
     /// # Errors

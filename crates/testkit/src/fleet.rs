@@ -23,7 +23,7 @@ pub const SERVICE: &str = "RTOMS_SERVICE";
 /// How many processes each service has.
 const REPLICAS: usize = 2;
 /// How long orders may wait for their payment: long enough for every test but the one that waits for it.
-const ORDER_TTL_S: &str = "25";
+const ORDER_TTL_S: &str = "40";
 /// How long a call to the provider may take.
 const PROVIDER_TIMEOUT_MS: &str = "2000";
 

@@ -72,6 +72,24 @@ impl Ledger {
             .context("the stock row")
     }
 
+    /// How many records a service has given up on.
+    ///
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn dead_letters_of(&self, schema: &str) -> Result<i64> {
+        let sql = format!("SELECT count(*) FROM \"{schema}\".dead_letters");
+        Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&self.pool).await?)
+    }
+
+    /// From where to where orders have gone so far; nowhere comes before the first row of a timeline.
+    ///
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn transitions(&self) -> Result<Vec<(Option<String>, String)>> {
+        let sql = "SELECT DISTINCT from_status, to_status FROM \"order\".order_timeline";
+        Ok(sqlx::query_as(sql).fetch_all(&self.pool).await?)
+    }
+
     /// Batches committed by all writers of a service so far.
     ///
     /// # Errors
@@ -91,5 +109,14 @@ impl Ledger {
         )
         .fetch_one(&self.pool)
         .await?)
+    }
+
+    /// How many deadlocks PostgreSQL has resolved so far.
+    ///
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn deadlocks(&self) -> Result<f64> {
+        let sql = "SELECT deadlocks::float8 FROM pg_stat_database WHERE datname = current_database()";
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.pool).await?)
     }
 }

@@ -7,6 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 
@@ -60,10 +61,10 @@ impl Records {
             let end = last.entry((place.topic.clone(), place.partition)).or_default();
             *end = place.offset.max(*end);
         }
+        let consumer = self.member(group)?;
         eventually(&format!("{group} is past {} records", places.len()), || async {
-            let (brokers, group, last) = (self.brokers.clone(), group.to_owned(), last.clone());
+            let (consumer, last) = (Arc::clone(&consumer), last.clone());
             spawn_blocking(move || {
-                let consumer: BaseConsumer = config(&brokers).set("group.id", &group).create()?;
                 let mut partitions = TopicPartitionList::new();
                 for (topic, partition) in last.keys() {
                     partitions.add_partition(topic, *partition);
@@ -78,6 +79,40 @@ impl Records {
             .await?
         })
         .await
+    }
+}
+
+impl Records {
+    /// The last record of each partition of `topic`, where there is one.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub async fn ends(&self, topic: &'static str) -> Result<Vec<Place>> {
+        // A name is needed, though nothing is read.
+        let consumer = self.member("test")?;
+        spawn_blocking(move || {
+            let metadata = consumer.fetch_metadata(Some(topic), BOUND)?;
+            let mut places = Vec::new();
+            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                let (_, end) = consumer.fetch_watermarks(topic, partition.id(), BOUND)?;
+                places.push(Place { topic: topic.to_owned(), partition: partition.id(), offset: end - 1 });
+            }
+            places.retain(|place| place.offset >= 0);
+            Ok(places)
+        })
+        .await?
+    }
+
+    /// The settings of a consumer of its own group, from the first record on.
+    pub(crate) fn reader(&self, group: &str) -> ClientConfig {
+        let mut config = config(&self.brokers);
+        config.set("group.id", group).set("auto.offset.reset", "earliest");
+        config
+    }
+
+    /// Somebody who may ask what `group` has committed.
+    fn member(&self, group: &str) -> Result<Arc<BaseConsumer>> {
+        Ok(Arc::new(config(&self.brokers).set("group.id", group).create()?))
     }
 }
 

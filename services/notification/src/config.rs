@@ -14,7 +14,9 @@ use service_kit::config::{CommonArgs, Secret};
 pub struct Config {
     #[command(flatten)]
     pub common: CommonArgs,
-    /// Where e-mail goes: `smtp://user:password@host:port`, with `smtps` for TLS; without it messages are only recorded.
+    /// Where e-mail goes: `smtps://user:password@host` for TLS from the start, `smtp://…?tls=required` for STARTTLS,
+    /// `?tls=opportunistic` where the server may do without, `smtp://host:port` for none. Without it messages are only
+    /// recorded.
     #[arg(long, env = "SMTP_URL", hide_env_values = true, help_heading = "E-mail")]
     pub smtp_url: Option<Secret>,
     /// Whom e-mail is from.

@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 pub type Context = engine::Context<Send>;
 
-/// How often a message is tried.
-pub const MAX_ATTEMPTS: i32 = 8;
+/// How often a message is tried: for a day, so that no night without a mail server costs one.
+pub const MAX_ATTEMPTS: i32 = 56;
 /// Longer than an attempt can take: until then nobody else makes one.
-pub const LEASE: Duration = Duration::seconds(60);
+pub const LEASE: Duration = Duration::seconds(30);
 /// Before the second attempt; then twice as long each time.
 const FIRST_PAUSE: Duration = Duration::seconds(5);
 const LONGEST_PAUSE: Duration = Duration::minutes(30);
@@ -214,12 +214,12 @@ fn due(set: &mut Set, id: Uuid, cx: &mut Context) {
     }
 }
 
+/// By itself a queued message goes out, too, but perhaps not before its next pause is over.
 fn resend(set: &mut Set, id: Uuid, cx: &mut Context) -> Reply {
-    let Some(status) = set.notifications.get(&id).map(|notification| notification.status) else {
-        return Reply::NotFound;
-    };
-    // One that is queued goes out anyway.
-    if status != Status::Queued {
+    let soon = cx.now() + LEASE;
+    let Some(row) = set.notifications.get(&id) else { return Reply::NotFound };
+    // Whoever sends it now has a lease, which ends soon.
+    if row.status != Status::Queued || row.due_at.is_some_and(|due_at| due_at > soon) {
         if let Some(notification) = set.notifications.change(&id) {
             notification.status = Status::Queued;
             notification.attempts = 0;

@@ -2,11 +2,14 @@
 
 use crate::domain::{Channel, Command, Send};
 use anyhow::Context;
+use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use std::time::Duration;
+use tokio::time::timeout;
 
-/// How long one message may take: less than its lease.
+/// How long one message may take, all answers of its server together: less than its lease.
 const SEND_BOUND: Duration = Duration::from_secs(20);
 
 /// How e-mail leaves the house. SMS always goes into the log.
@@ -21,8 +24,13 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// `smtp_url`: `smtp://user:password@host:port`, `smtps://…` for TLS from the start,
-    /// `smtp://…?tls=required` for STARTTLS.
+    /// `smtp_url`: `smtp://user:password@host:port`, what is special in the credentials percent-encoded.
+    ///
+    /// - `smtps://…`: TLS from the start
+    /// - `smtp://…?tls=required`: STARTTLS, or nothing is sent
+    /// - `smtp://…?tls=opportunistic`: STARTTLS where the server offers it
+    ///
+    /// Certificates are checked against the roots that this system trusts.
     ///
     /// # Errors
     /// The URL or the sender can't be read.
@@ -47,7 +55,10 @@ impl Transport {
         };
         match done {
             Ok(()) => Command::Sent { id, attempt },
-            Err(Refused { for_good, error }) => Command::TriedInVain { id, attempt, for_good, error },
+            Err(Refused { for_good, error }) => {
+                tracing::warn!(notification = %id, attempt, for_good, error, "a message was not sent");
+                Command::TriedInVain { id, attempt, for_good, error }
+            }
         }
     }
 }
@@ -64,16 +75,47 @@ impl Refused {
 }
 
 async fn mail(server: &AsyncSmtpTransport<Tokio1Executor>, from: &Mailbox, send: Send) -> Result<(), Refused> {
-    let message = Message::builder()
+    let message = message(from, send)?;
+    match timeout(SEND_BOUND, server.send(message)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(Refused { for_good: is_for_good(&error), error: error.to_string() }),
+        Err(_) => Err(Refused { for_good: false, error: format!("not sent within {} s", SEND_BOUND.as_secs()) }),
+    }
+}
+
+fn message(from: &Mailbox, send: Send) -> Result<Message, Refused> {
+    let body = MultiPart::alternative_plain_html(send.rendered.body, send.rendered.html.unwrap_or_default());
+    Message::builder()
         // The same for every attempt, so that a server can tell a repeat (RFC 5322, section 3.6.4).
-        .message_id(Some(format!("<{}@rtoms>", send.id)))
+        .message_id(Some(format!("<{}@{}>", send.id, from.email.domain())))
+        .header(AutoSubmitted)
         .from(from.clone())
         .to(send.recipient.parse().map_err(|error: lettre::address::AddressError| Refused::for_good(&error))?)
         .subject(send.rendered.subject.unwrap_or_default())
-        .multipart(MultiPart::alternative_plain_html(send.rendered.body, send.rendered.html.unwrap_or_default()))
-        .map_err(|error| Refused::for_good(&error))?;
-    match server.send(message).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Refused { for_good: error.is_permanent(), error: error.to_string() }),
+        .multipart(body)
+        .map_err(|error| Refused::for_good(&error))
+}
+
+/// Whether the server will never take this message (RFC 5321, section 4.2.1). That it does not like our credentials (53x,
+/// RFC 4954) says nothing of the message.
+fn is_for_good(error: &lettre::transport::smtp::Error) -> bool {
+    error.is_permanent() && error.status().is_none_or(|code| code.category != Category::Unspecified3)
+}
+
+/// Keeps machines from answering (RFC 3834, section 5).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + std::marker::Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
     }
 }

@@ -23,11 +23,17 @@ pub(super) fn behaviour(payment_method: &str) -> Behaviour {
 /// The code with which the provider declines it, or `None`.
 pub(super) fn decline_code(payment_method: &str) -> Option<&'static str> {
     match payment_method {
-        "pm_card_visa" | "pm_card_mastercard" | "pm_rtoms_slow" | "pm_rtoms_timeout" | "pm_rtoms_flaky" => None,
+        "pm_card_visa" | "pm_card_mastercard" => None,
+        "pm_rtoms_slow" | "pm_rtoms_timeout" | "pm_rtoms_flaky" | "pm_rtoms_refund_refused" => None,
         "pm_card_chargeDeclined" => Some("card_declined"),
         "pm_card_chargeDeclinedInsufficientFunds" => Some("insufficient_funds"),
         "pm_card_chargeDeclinedExpiredCard" => Some("expired_card"),
         "pm_card_chargeDeclinedProcessingError" => Some("processing_error"),
         _ => Some("invalid_payment_method"),
     }
+}
+
+/// Whether the provider refuses to pay it back when it is first asked to.
+pub(super) fn refuses_first_refund(payment_method: &str) -> bool {
+    payment_method == "pm_rtoms_refund_refused"
 }

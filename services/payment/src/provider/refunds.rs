@@ -1,15 +1,18 @@
 //! The ledger of refunds: one row a key, refused ones too, and never more than was captured.
 
 use super::ledger::{unreadable, write};
+use super::methods::refuses_first_refund;
 use crate::domain::{RefundIntent, RefundOutcome};
 use sqlx::{Connection, PgConnection, PgPool};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// What is known of the charges that a group pays back.
 struct Ledger {
     /// By the charge's key: what can still be paid back; none for a charge that was declined, or never heard of.
     left_minor: HashMap<String, i64>,
+    /// Keys of charges whose first refund is refused, and has not been yet.
+    reluctant: HashSet<String>,
     /// By the refund's key.
     outcomes: HashMap<String, RefundOutcome>,
 }
@@ -37,6 +40,9 @@ pub(super) async fn record(pool: PgPool, group: Vec<RefundIntent>) -> Result<Vec
 impl Ledger {
     fn decide(&mut self, intent: &RefundIntent) -> RefundOutcome {
         let amount = intent.amount.amount_minor();
+        if self.reluctant.remove(&intent.charge_key) {
+            return RefundOutcome::Refused { code: "refund_refused".to_owned() };
+        }
         match self.left_minor.get_mut(&intent.charge_key) {
             None => RefundOutcome::Refused { code: "charge_not_found".to_owned() },
             Some(left) if *left < amount => RefundOutcome::Refused { code: "refund_exceeds_capture".to_owned() },
@@ -53,7 +59,7 @@ async fn lock(db: &mut PgConnection, group: &[RefundIntent]) -> Result<Ledger, s
     let charges: BTreeSet<&str> = group.iter().map(|intent| intent.charge_key.as_str()).collect();
     let charges: Vec<String> = charges.into_iter().map(ToOwned::to_owned).collect();
     let captured = sqlx::query!(
-        "SELECT key, amount_minor
+        "SELECT key, amount_minor, payment_method
          FROM provider_charges
          WHERE key = ANY($1) AND status = 'captured'
          ORDER BY key
@@ -62,6 +68,8 @@ async fn lock(db: &mut PgConnection, group: &[RefundIntent]) -> Result<Ledger, s
     )
     .fetch_all(&mut *db)
     .await?;
+    let reluctant = captured.iter().filter(|row| refuses_first_refund(&row.payment_method));
+    let mut reluctant: HashSet<String> = reluctant.map(|row| row.key.clone()).collect();
     let mut left_minor: HashMap<String, i64> = captured.into_iter().map(|row| (row.key, row.amount_minor)).collect();
     let refunds = sqlx::query!(
         "SELECT key, charge_key, amount_minor, reference, refusal_code
@@ -73,13 +81,14 @@ async fn lock(db: &mut PgConnection, group: &[RefundIntent]) -> Result<Ledger, s
     .await?;
     let mut outcomes = HashMap::new();
     for row in refunds {
+        reluctant.remove(&row.charge_key);
         let outcome = outcome(row.reference, row.refusal_code)?;
         if let (RefundOutcome::Refunded { .. }, Some(left)) = (&outcome, left_minor.get_mut(&row.charge_key)) {
             *left -= row.amount_minor;
         }
         outcomes.insert(row.key, outcome);
     }
-    Ok(Ledger { left_minor, outcomes })
+    Ok(Ledger { left_minor, reluctant, outcomes })
 }
 
 async fn insert(

@@ -1,7 +1,7 @@
 //! What needs no ledger; the rest is tested through the service.
 
 use super::grouped::Grouped;
-use super::methods::{Behaviour, behaviour, decline_code};
+use super::methods::{Behaviour, behaviour, decline_code, refuses_first_refund};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
@@ -19,8 +19,10 @@ fn payment_methods() {
         ("pm_rtoms_slow", None, Behaviour::Slow),
         ("pm_rtoms_timeout", None, Behaviour::SilentOnce),
         ("pm_rtoms_flaky", None, Behaviour::Flaky),
+        ("pm_rtoms_refund_refused", None, Behaviour::Prompt),
     ] {
         assert_eq!((decline_code(method), behaviour(method)), (decline, how), "{method}");
+        assert_eq!(refuses_first_refund(method), method == "pm_rtoms_refund_refused");
     }
 }
 
