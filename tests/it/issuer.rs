@@ -1,8 +1,10 @@
 //! The built-in issuer: who may register and log in, and what becomes of the tokens.
 
+mod disconnects;
 mod lockout;
 mod rotation;
 
+pub(crate) use disconnects::a_client_that_goes_away_spoils_nothing;
 pub(crate) use lockout::{failures_close_an_account_and_an_address, unknown_users_look_like_wrong_passwords};
 pub(crate) use rotation::keys_rotate_and_no_token_is_refused;
 

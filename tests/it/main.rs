@@ -87,6 +87,7 @@ fn main() -> ExitCode {
         issuer::a_refresh_token_used_twice_ends_its_family,
         issuer::a_family_ends_as_a_whole,
         issuer::a_revoked_login_is_over,
+        issuer::a_client_that_goes_away_spoils_nothing,
         issuer::the_issuer_can_be_discovered,
         issuer::keys_rotate_and_no_token_is_refused,
         issuer::unknown_users_look_like_wrong_passwords,

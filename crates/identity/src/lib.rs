@@ -15,6 +15,7 @@ mod limits;
 mod passwords;
 mod refresh;
 mod tokens;
+mod undisturbed;
 
 pub use http::openapi;
 pub use keys::Rotation;

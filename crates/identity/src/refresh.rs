@@ -1,9 +1,10 @@
 //! Refresh tokens: random, stored hashed, each good for one use. One that is used twice was stolen: it ends its family.
 
+use crate::undisturbed::Undisturbed;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -52,30 +53,35 @@ pub(crate) async fn begin(pool: &PgPool, account_id: Uuid, now: OffsetDateTime) 
 
 /// Uses a token up, and makes the next of its family.
 pub(crate) async fn rotate(pool: &PgPool, token: &str, now: OffsetDateTime) -> Result<Used, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
-    let Some(family) = locked_family(&mut transaction, token).await? else { return Ok(Used::Refused) };
+    let mut connection = Undisturbed::acquire(pool).await?;
+    let mut transaction = connection.begin().await?;
+    let used = rotated(&mut transaction, token, now).await?;
+    transaction.commit().await?;
+    connection.keep();
+    Ok(used)
+}
+
+async fn rotated(db: &mut PgConnection, token: &str, now: OffsetDateTime) -> Result<Used, sqlx::Error> {
+    let Some(family) = locked_family(db, token).await? else { return Ok(Used::Refused) };
     let row = sqlx::query!(
         "SELECT account_id, expires_at, used_at, revoked_at
          FROM refresh_tokens
          WHERE hash = $1",
         hash(token),
     )
-    .fetch_optional(&mut *transaction)
+    .fetch_optional(&mut *db)
     .await?;
     let Some(row) = row else { return Ok(Used::Refused) };
     if row.used_at.is_some() {
         tracing::warn!(account = %row.account_id, "a refresh token was used twice: its family ends");
-        end_family(&mut transaction, family, now).await?;
-        transaction.commit().await?;
+        end_family(db, family, now).await?;
         return Ok(Used::Refused);
     }
     if row.revoked_at.is_some() || row.expires_at <= now {
         return Ok(Used::Refused);
     }
     let next = random()?;
-    sqlx::query!("UPDATE refresh_tokens SET used_at = $2 WHERE hash = $1", hash(token), now)
-        .execute(&mut *transaction)
-        .await?;
+    sqlx::query!("UPDATE refresh_tokens SET used_at = $2 WHERE hash = $1", hash(token), now).execute(&mut *db).await?;
     sqlx::query!(
         "INSERT INTO refresh_tokens (hash, family, account_id, expires_at) VALUES ($1, $2, $3, $4)",
         hash(&next),
@@ -83,19 +89,21 @@ pub(crate) async fn rotate(pool: &PgPool, token: &str, now: OffsetDateTime) -> R
         row.account_id,
         now + TTL,
     )
-    .execute(&mut *transaction)
+    .execute(&mut *db)
     .await?;
-    transaction.commit().await?;
     Ok(Used::By { account_id: row.account_id, next: Fresh(next) })
 }
 
 /// Ends the family of a token; one that is not known is none (RFC 7009, section 2.2).
 pub(crate) async fn revoke(pool: &PgPool, token: &str, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    let mut connection = Undisturbed::acquire(pool).await?;
+    let mut transaction = connection.begin().await?;
     if let Some(family) = locked_family(&mut transaction, token).await? {
         end_family(&mut transaction, family, now).await?;
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    connection.keep();
+    Ok(())
 }
 
 /// The family of a token, which until the end of the transaction nobody else changes. Row locks would not do: whoever

@@ -190,12 +190,13 @@ async fn by_password(identity: &Inner, username: &str, password: String, address
     let turn = identity.passwords.turn().await.map_err(unverified)?;
     // Asked again, because many may have waited for their turn at once: they get no more guesses than one by one.
     identity.limits.allow(username, address)?;
-    let (right, _turn) = turn.verify(password, stored).await.map_err(unverified)?;
+    let (right, turn) = turn.verify(password, stored).await.map_err(unverified)?;
     let Some(account) = account.filter(|_| right) else {
         identity.limits.failed(username, address);
         return Err(Denied::InvalidGrant);
     };
     identity.limits.succeeded(username);
+    drop(turn);
     let began = refresh::begin(&identity.pool, account.id, clock::now());
     let refresh_token = db::bounded(began).await.map_err(|_| Denied::Unavailable)?;
     tokens(identity, &account, refresh_token)
