@@ -54,11 +54,14 @@ fn main() -> ExitCode {
     let without = |actors: &[Actor]| actors.iter().fold(all, |budgets, actor| budgets.with(*actor, 0));
     let no_late_capture = without(&[Actor::CaptureAfterAll, Actor::Lost]).with(Actor::CancelAgain, 1);
     let in_order = without(&[Actor::DeadLetter, Actor::Late]);
-    let small = without(&[Actor::Late, Actor::Refund, Actor::Lost, Actor::Refuse]).with(Actor::CancelAgain, 1);
+    let sure = without(&[Actor::Refund, Actor::Lost, Actor::Refuse]).with(Actor::CancelAgain, 1);
+    let repeated = sure.with(Actor::Late, 0).with(Actor::CaptureAfterAll, 0);
+    let late = sure.with(Actor::Rewind, 0).with(Actor::PayAgain, 0);
     let mut trials = vec![
         Trial::test("explored", move || explored(no_late_capture, &ENDS)),
         Trial::test("explored_with_captures_after_declines", move || explored(in_order, &ENDS[..9])),
-        Trial::test("shortcuts_lose_nothing", move || shortcuts_lose_nothing(small)),
+        Trial::test("shortcuts_lose_nothing", move || shortcuts_lose_nothing(repeated)),
+        Trial::test("shortcuts_lose_nothing_of_late_records", move || shortcuts_lose_nothing(late)),
         Trial::test("explored_in_full", move || explored(all, &ENDS)).with_ignored_flag(true),
     ];
     for rule in Rule::ALL {

@@ -30,18 +30,12 @@ impl Fleet {
 
     /// Records that make no difference to their consumer any more are read at once, dead letters that make none are
     /// dropped, and so is what may happen to an order that has ended. As long as a record may still be published late, it
-    /// is not read before others read it.
+    /// is read no earlier than by others to whom it makes one.
     pub(crate) fn without_what_is_over(&mut self, mut state: State) -> State {
         for consumer in Consumer::ALL {
-            let topic = consumer.topic();
-            let others = Consumer::of_topic(topic).filter(|other| *other != consumer);
-            let bound = match state.budgets.left(Actor::Late) {
-                0 => usize::MAX,
-                _ => others.map(|other| state.at[other as usize].into()).max().unwrap_or(0),
-            };
-            while usize::from(state.at[consumer as usize]) < bound
-                && let Some(record) = self.unread(state, consumer)
+            while let Some(record) = self.unread(state, consumer)
                 && self.is_over(consumer, state.row_of(consumer), record)
+                && self.is_published(state, consumer, record)
             {
                 state.at[consumer as usize] += 1;
             }
@@ -56,6 +50,15 @@ impl Fleet {
             state.budgets = spent.into_iter().fold(state.budgets, |budgets, actor| budgets.with(actor, 0));
         }
         state
+    }
+
+    /// Whether the next record of the consumer, who does not mind, lies where it is for good, as far as others mind.
+    fn is_published(&mut self, state: State, consumer: Consumer, record: RecordId) -> bool {
+        let at = |consumer: Consumer| state.at[consumer as usize];
+        let mut others = Consumer::of_topic(consumer.topic()).filter(|other| *other != consumer);
+        state.budgets.left(Actor::Late) == 0
+            || others.clone().any(|other| at(other) > at(consumer))
+            || others.all(|other| self.is_over(other, state.row_of(other), record))
     }
 
     /// Whether the record changes nothing and is answered by nothing, now and whatever else comes first.

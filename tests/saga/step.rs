@@ -30,7 +30,7 @@ impl Consumer {
         }
     }
 
-    pub(crate) fn of_topic(topic: usize) -> impl Iterator<Item = Self> {
+    pub(crate) fn of_topic(topic: usize) -> impl Iterator<Item = Self> + Clone {
         Self::ALL.into_iter().filter(move |consumer| consumer.topic() == topic)
     }
 
