@@ -6,17 +6,24 @@
 mod access;
 mod admins;
 mod alone;
+mod api;
 mod buyers;
+mod cache;
+mod cursors;
 mod dead_letters;
 mod idempotency;
+mod input;
 mod issuer;
 mod keycloak;
+mod operations;
 mod orders;
 mod problems;
 mod races;
 mod refunds;
 mod shop;
+mod sockets;
 mod tokens;
+mod versions;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -67,11 +74,21 @@ fn main() -> ExitCode {
     let shared = Arc::new(Shared { runtime, fleet: OnceCell::new() });
     let mut trials = trials![
         &shared,
+        sockets::clients_that_never_finish_are_cut,
+        cache::a_product_is_loaded_once_however_many_ask,
+        cache::answers_stay_right_whatever_becomes_of_redis,
+        cache::reads_are_quick_without_redis,
+        cursors::every_order_is_listed_once_while_new_ones_are_placed,
+        cursors::every_product_is_listed_once_in_every_order,
+        cursors::the_other_lists_are_whole_too,
         access::a_customer_sees_only_what_is_theirs,
         access::an_admin_sees_everybodys,
         access::tokens_are_needed_and_roles_are_kept,
         admins::an_admin_is_made_at_the_command_line,
         admins::no_admin_is_made_of_what_can_not_be,
+        api::the_specifications_name_every_call_and_its_security,
+        api::tokens_and_roles_are_asked_for_as_declared,
+        api::every_call_and_its_errors,
         buyers::ten_units_and_two_hundred_buyers,
         buyers::one_unit_and_five_hundred_buyers,
         dead_letters::admins_alone_see_them,
@@ -79,7 +96,15 @@ fn main() -> ExitCode {
         dead_letters::a_record_is_redriven_once,
         dead_letters::what_is_unknown_or_known_is_skipped_and_counted,
         idempotency::a_repeat_gets_the_first_answer,
+        idempotency::a_refusal_is_an_answer_too,
+        idempotency::a_key_is_its_callers_own,
         idempotency::repeats_at_once_make_one_order,
+        idempotency::a_repeat_waits_for_the_first,
+        input::bad_bodies_are_named,
+        input::what_nobody_asked_for_is_refused,
+        input::bad_forms_get_the_error_of_oauth,
+        input::bad_paths_and_methods_are_problems,
+        input::bad_queries_are_named,
         issuer::a_customer_registers_and_is_known,
         issuer::what_can_not_register_is_told_why,
         issuer::a_name_is_registered_once,
@@ -92,6 +117,10 @@ fn main() -> ExitCode {
         issuer::keys_rotate_and_no_token_is_refused,
         issuer::unknown_users_look_like_wrong_passwords,
         issuer::failures_close_an_account_and_an_address,
+        operations::every_replica_tells_how_it_is,
+        operations::pages_of_this_computer_may_call,
+        operations::ids_and_traces_are_the_clients,
+        operations::a_service_that_is_told_to_end_finishes_first,
         orders::a_paid_order_is_confirmed_and_told_of,
         orders::an_order_short_of_stock_is_rejected,
         orders::a_declined_order_can_be_paid_again,
@@ -102,7 +131,6 @@ fn main() -> ExitCode {
         orders::a_provider_that_does_not_answer_charges_once,
         orders::a_provider_that_fails_twice_charges_once,
         orders::prices_come_from_the_catalogue,
-        problems::bad_input_gets_a_problem,
         problems::orders_that_can_not_be,
         races::cancel_races_with_payment,
         races::orders_that_cross_each_other_do_not_lock_up,
@@ -110,6 +138,11 @@ fn main() -> ExitCode {
         refunds::more_than_was_captured_is_refused,
         tokens::a_wrong_token_is_a_401_everywhere,
         tokens::keys_come_from_any_issuer,
+        sockets::what_is_no_request_is_refused,
+        versions::a_client_that_is_up_to_date_is_told_so,
+        versions::a_change_is_of_the_version_that_was_read,
+        versions::who_waits_hears_of_a_change_by_another_replica,
+        versions::a_wait_has_an_end,
     ];
     trials.push(keycloak::trial(shared.runtime.handle().clone()));
     let long = trials![&shared, buyers::one_unit_and_five_hundred_buyers_fifty_times];

@@ -52,9 +52,14 @@ impl Shop {
 
     /// A product that can be ordered, with `pieces` in stock.
     pub(crate) async fn product(&self, price_minor: i64, pieces: i64) -> Result<Uuid> {
+        self.product_in("USD", price_minor, pieces).await
+    }
+
+    /// The same, priced in another currency.
+    pub(crate) async fn product_in(&self, currency: &str, price_minor: i64, pieces: i64) -> Result<Uuid> {
         let number = SKUS.fetch_add(1, Ordering::Relaxed);
         let sku = format!("TEST-{number}-{}", Uuid::new_v4().simple());
-        let price = json!({ "amount": price_minor, "currency": "USD" });
+        let price = json!({ "amount": price_minor, "currency": currency });
         let body = json!({ "sku": sku, "name": format!("Test product {number}"), "category": "tests", "price": price });
         let product = self.admin.post(Service::Product, "/v1/products", &body).await?.expect(201)?;
         let product_id = id(&product)?;
@@ -64,7 +69,7 @@ impl Shop {
     }
 
     /// Waits for the product's stock row and puts `pieces` into it.
-    async fn restock(&self, product_id: Uuid, pieces: i64) -> Result<()> {
+    pub(crate) async fn restock(&self, product_id: Uuid, pieces: i64) -> Result<()> {
         let row = format!("/v1/inventory/{product_id}");
         eventually("a stock row", || async {
             let answer = self.admin.get(Service::Inventory, &row).await?;

@@ -8,7 +8,8 @@
 //! writers' entries arrive before anybody reads there; it replaces entries by higher versions alone; and it takes what
 //! was read from the database only from who holds the lease that was given out with the miss, so that a slow reader
 //! can't put back what was replaced, or emptied, in between. A replica that dies between its commit and its `put`
-//! leaves an old entry to its time to live: [`shared::TIME_TO_LIVE`].
+//! leaves an old entry to its time to live, [`shared::TIME_TO_LIVE`]; so does one that alone can't reach a Redis which the
+//! others do reach, and a Redis that comes back with what it held before: let it save nothing.
 
 mod shared;
 
@@ -16,6 +17,7 @@ use crate::http::Problem;
 use bytes::Bytes;
 use moka::future::Cache as Local;
 use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
 use shared::{Found, Shared};
 use std::fmt;
 use std::future::Future;
@@ -67,7 +69,12 @@ impl Cache {
             .max_capacity(LOCAL_BYTES)
             .weigher(|_, entry: &Entry| u32::try_from(entry.bytes.len()).unwrap_or(u32::MAX).saturating_add(64))
             .build();
-        let seen = Local::builder().time_to_live(SEEN_TIME_TO_LIVE).max_capacity(SEEN_KEYS).build();
+        // The policy by default would rather turn away what was just written than drop what is asked for more often.
+        let seen = Local::builder()
+            .time_to_live(SEEN_TIME_TO_LIVE)
+            .max_capacity(SEEN_KEYS)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
         let shared = redis_url.map(|url| Shared::start(url, namespace)).transpose()?;
         Ok(Self { local, seen, shared })
     }
@@ -105,6 +112,11 @@ impl Cache {
         if let Some(shared) = &self.shared {
             shared.put(key, entry);
         }
+    }
+
+    /// From now on, nothing older than `version` is served here.
+    pub async fn expect(&self, key: Uuid, version: i64) {
+        self.remember(key, version).await;
     }
 
     /// Whether Redis answers; true where there is none.

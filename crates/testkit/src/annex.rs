@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 use sqlx::{Connection, PgConnection};
 use stack::ports::free_ports;
 use stack::process::{Process, Signal};
+use stack::redis::Redis;
+use stack::tools::find_or_install;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
@@ -94,6 +96,19 @@ impl Annex {
         Ok(format!("{server}/{}", self.database))
     }
 
+    /// A Redis that nobody else uses, so that it can be hurt.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn redis(&self) -> Result<Redis> {
+        let dir = self.servers.dir.join(format!("redis-{}", Uuid::new_v4().simple()));
+        let start = move || {
+            let [port] = free_ports()?;
+            Redis::start(&find_or_install(&|what| eprintln!("{what}"))?, &dir, port)
+        };
+        tokio::task::spawn_blocking(start).await?
+    }
+
     /// Starts a service at `url`, and waits for nothing. `issuer`: whose tokens it takes; with its own URL, it issues
     /// them itself.
     ///
@@ -121,6 +136,22 @@ impl Lodger {
     /// Ends it without a word.
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Tells it to end, as whoever runs services does.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub fn tell_to_end(&self) -> Result<()> {
+        self.process.signal(Signal::Term)
+    }
+
+    /// Waits until it has ended; how, in words.
+    ///
+    /// # Errors
+    /// It goes on.
+    pub async fn ended(&self) -> Result<String> {
+        eventually("the end of a service", || async { Ok((!self.process.alive()).then(|| self.process.fate())) }).await
     }
 
     /// Waits until it is ready.

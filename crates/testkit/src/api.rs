@@ -174,6 +174,16 @@ impl User {
         self.token.as_deref()
     }
 
+    /// The same, at one replica of each service (from 0; the first follows the last).
+    #[must_use]
+    pub fn at_replica(&self, n: usize) -> Self {
+        let Inner { http, urls, .. } = &*self.api.inner;
+        let one = |(service, urls): (&Service, &Vec<String>)| (*service, vec![urls[n % urls.len()].clone()]);
+        let urls = urls.iter().map(one).collect();
+        let inner = Inner { http: http.clone(), urls, turn: AtomicUsize::new(0) };
+        Self { api: Api { inner: Arc::new(inner) }, token: self.token.clone() }
+    }
+
     /// The same fleet, with this as the bearer token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {

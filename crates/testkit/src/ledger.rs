@@ -1,7 +1,9 @@
 //! The books, read by SQL, for what neither a client nor an audit sees.
 
+use crate::eventually::eventually;
 use anyhow::{Context, Result};
 use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 /// A superuser's view of all schemas.
@@ -23,6 +25,39 @@ pub struct Taken {
 pub struct Stock {
     pub on_hand: i64,
     pub reserved: i64,
+}
+
+/// A row that nobody else may change.
+pub struct Held {
+    ledger: Ledger,
+    pid: i32,
+    transaction: Transaction<'static, Postgres>,
+}
+
+impl Held {
+    /// Waits until `writers` wait for it, also in a queue.
+    ///
+    /// # Errors
+    /// They do not come.
+    pub async fn is_waited_for(&self, writers: i64) -> Result<()> {
+        let sql = "WITH RECURSIVE waiting (pid) AS (
+                       SELECT $1::int
+                       UNION
+                       SELECT a.pid FROM pg_stat_activity a JOIN waiting w ON w.pid = ANY(pg_blocking_pids(a.pid))
+                   )
+                   SELECT count(*) - 1 FROM waiting";
+        eventually("those who wait for a row", || async {
+            let waiting: i64 = sqlx::query_scalar(sql).bind(self.pid).fetch_one(&self.ledger.pool).await?;
+            Ok((waiting >= writers).then_some(()))
+        })
+        .await
+    }
+
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn release(self) -> Result<()> {
+        Ok(self.transaction.rollback().await?)
+    }
 }
 
 impl Ledger {
@@ -118,5 +153,18 @@ impl Ledger {
     pub async fn deadlocks(&self) -> Result<f64> {
         let sql = "SELECT deadlocks::float8 FROM pg_stat_database WHERE datname = current_database()";
         Ok(sqlx::query_scalar(sql).fetch_one(&self.pool).await?)
+    }
+
+    /// Locks a stock row as a slow writer would, until it is released or dropped.
+    ///
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn hold_stock(&self, product_id: Uuid) -> Result<Held> {
+        let mut transaction = self.pool.begin().await?;
+        let pid = sqlx::query_scalar("SELECT pg_backend_pid() FROM inventory.stock WHERE product_id = $1 FOR UPDATE")
+            .bind(product_id)
+            .fetch_one(&mut *transaction)
+            .await?;
+        Ok(Held { ledger: self.clone(), pid, transaction })
     }
 }

@@ -58,6 +58,17 @@ async fn who_wrote_never_serves_older_than_its_own_answer() {
 }
 
 #[tokio::test]
+async fn what_is_expected_is_not_undercut() {
+    let cache = Cache::new(None, "test").unwrap();
+    assert_eq!(get(&cache, 1).await, 1);
+    cache.expect(KEY, 2).await;
+    assert_eq!(get(&cache, 2).await, 2, "though the first entry is not a second old");
+    assert_eq!(get(&cache, 3).await, 2, "which is kept as any other");
+    cache.expect(KEY, 1).await;
+    assert_eq!(get(&cache, 3).await, 2);
+}
+
+#[tokio::test]
 async fn an_entry_is_served_for_a_second_and_then_looked_for_again() {
     let cache = Cache::new(None, "test").unwrap();
     assert_eq!(get(&cache, 1).await, 1);

@@ -26,7 +26,7 @@ pub struct Incoming<T> {
     fingerprint: [u8; 32],
 }
 
-/// The body of a call that has none: empty, or `{}`.
+/// The body of a call that has none: empty, or `{}`. Also the filters of a list that has none.
 #[derive(Debug, Clone, Copy, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}

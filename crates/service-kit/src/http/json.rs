@@ -52,9 +52,6 @@ where
         return validated(nothing);
     }
     check_content_type(headers)?;
-    if std::str::from_utf8(body).is_err() {
-        return Err(Problem::malformed("the body is not UTF-8"));
-    }
     refuse_nul(body)?;
     let mut reader = serde_json::Deserializer::from_slice(body);
     let dto = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -65,13 +62,14 @@ where
     validated(dto)
 }
 
-/// What can't be read is a 400; what can be read, but has another shape, a 422.
+/// What can't be read is a 400; what can be read, but has another shape, a 422. Either names how far it was right.
 fn refusal(pointer: String, error: &serde_json::Error) -> Problem {
     let detail = cut(error.to_string(), MAX_DETAIL);
-    if error.classify() != Category::Data {
-        return Problem::malformed(format!("the body is no JSON: {detail}"));
-    }
-    Problem::validation_failed().with_error(pointer, detail)
+    let problem = match error.classify() {
+        Category::Data => Problem::validation_failed(),
+        Category::Syntax | Category::Eof | Category::Io => Problem::malformed("the body is no JSON"),
+    };
+    problem.with_error(pointer, detail)
 }
 
 /// Runs the DTO's own rules.

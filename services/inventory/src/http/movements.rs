@@ -8,7 +8,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Admin;
 use service_kit::http::rules::line;
-use service_kit::{Answered, Incoming, Page, Paging, PagingParams, Path, Problem, db, submit};
+use service_kit::{Answered, Incoming, Nothing, Page, Paging, PagingParams, Path, Problem, Query, db, submit};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -100,6 +100,7 @@ async fn list(
     _: Admin,
     Path(product_id): Path<Uuid>,
     paging: Paging<Uuid>,
+    Query(Nothing {}): Query<Nothing>,
 ) -> Result<Page<Movement>, Problem> {
     let read = reads::movements_page(&app.pool, product_id, paging.after, paging.sql_limit());
     let movements = db::bounded(read).await?;

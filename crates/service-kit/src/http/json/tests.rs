@@ -99,6 +99,23 @@ async fn what_can_not_be_read_is_malformed() {
 }
 
 #[tokio::test]
+async fn what_is_no_json_is_named_by_its_pointer_too() {
+    for (body, pointer) in [
+        (r#"{"lines":[{"quantity":NaN,"productName":"tea"}]}"#, "/lines/0/quantity"),
+        (r#"{"lines":[{"quantity":1e400,"productName":"tea"}]}"#, "/lines/0/quantity"),
+        (r#"{"lines":[{"quantity":1,"productName":"\ud800"}]}"#, "/lines/0/productName"),
+        (r#"{"lines":[],"shipTo":"x"} {}"#, ""),
+    ] {
+        let problem = read("application/json", body).await.unwrap_err();
+        assert_eq!((problem.status(), problem.code()), (400, "malformed"), "{body}");
+        assert_eq!(problem.errors()[0].pointer, pointer, "{body}: {}", problem.errors()[0].detail);
+    }
+    let no_utf8 = b"{\"lines\":[{\"quantity\":1,\"productName\":\"\xff\"}]}";
+    let problem = read("application/json", no_utf8.to_vec()).await.unwrap_err();
+    assert_eq!(problem.errors()[0].pointer, "/lines/0/productName", "{}", problem.errors()[0].detail);
+}
+
+#[tokio::test]
 async fn another_media_type_is_refused() {
     for content_type in ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"] {
         let problem = read(content_type, "{}").await.unwrap_err();
