@@ -56,19 +56,22 @@ where
     let mut reader = serde_json::Deserializer::from_slice(body);
     let dto = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = from_serde(error.path(), &error.inner().to_string());
-        refusal(pointer, error.inner())
+        refusal(pointer, error.inner(), body)
     })?;
-    reader.end().map_err(|error| refusal(String::new(), &error))?;
+    reader.end().map_err(|error| refusal(String::new(), &error, body))?;
+    // serde takes a list of a struct's values for the struct.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::validation_failed().with_error(String::new(), "must be an object"));
+    }
     validated(dto)
 }
 
 /// What can't be read is a 400; what can be read, but has another shape, a 422. Either names how far it was right.
-fn refusal(pointer: String, error: &serde_json::Error) -> Problem {
+fn refusal(pointer: String, error: &serde_json::Error, body: &[u8]) -> Problem {
     let detail = cut(error.to_string(), MAX_DETAIL);
-    let problem = match error.classify() {
-        Category::Data => Problem::validation_failed(),
-        Category::Syntax | Category::Eof | Category::Io => Problem::malformed("the body is no JSON"),
-    };
+    // Where an enum is wanted, serde_json calls any other kind of value a syntax error.
+    let is_json = error.classify() == Category::Data || serde_json::from_slice::<Value>(body).is_ok();
+    let problem = if is_json { Problem::validation_failed() } else { Problem::malformed("the body is no JSON") };
     problem.with_error(pointer, detail)
 }
 

@@ -59,6 +59,8 @@ pub(super) enum Encoding {
 /// What became of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+// A specification has one schema a name, and most services have a status of their own.
+#[schema(as = DeadLetterStatus)]
 pub(super) enum Status {
     Dead,
     Redriven,

@@ -58,6 +58,7 @@ async fn what_has_another_shape_is_named_by_its_pointer() {
         (format!(r#"{{"lines":[{good},{{"quantity":1,"productName":"long"}}]}}"#), "/lines/1/productName"),
         (format!(r#"{{"lines":[{good}],"shipTo":"London"}}"#), "/shipTo"),
         (format!(r#"{{"lines":[{good}],"colour":"red"}}"#), "/colour"),
+        (format!(r#"[[{good}],null,null]"#), ""),
         (format!(r#"{{"lines":[{good}],"lines":[]}}"#), "/lines"),
         (format!(r#"{{"lines":[{good}],"total":{{"amount":-1,"currency":"USD"}}}}"#), "/total"),
         (format!(r#"{{"lines":[{good}],"total":{{"amount":"1","currency":"USD"}}}}"#), "/total/amount"),
