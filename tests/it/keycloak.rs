@@ -8,7 +8,7 @@ use stack::keycloak::{self, Keycloak, REALM};
 use stack::ports::free_ports;
 use testkit::api::{Service, User, id};
 use testkit::eventually::{becomes, eventually};
-use testkit::fleet::Fleet;
+use testkit::fleet::{Fleet, Plan};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ pub(crate) fn trial(runtime: Handle) -> Trial {
 async fn a_keycloak_in_place_of_the_built_in_issuer() -> Result<()> {
     let [port] = free_ports()?;
     let issuer = keycloak::issuer(port, "rtoms");
-    let fleet = Fleet::launch(Some(&issuer)).await?;
+    let fleet = Plan::whole().issuer(&issuer).launch().await?;
     without_keycloak(&fleet).await?;
     let dir = stack::throwaway_dir()?;
     let home = dir.path().to_owned();

@@ -11,6 +11,8 @@ mod buyers;
 mod cache;
 mod cursors;
 mod dead_letters;
+mod faults;
+mod ground;
 mod idempotency;
 mod input;
 mod issuer;
@@ -25,30 +27,12 @@ mod sockets;
 mod tokens;
 mod versions;
 
-use anyhow::{Context, Result, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
+use ground::Ground;
+use libtest_mimic::{Arguments, Trial};
 use shop::Shop;
 use std::process::ExitCode;
 use std::sync::Arc;
-use testkit::fleet::{Fleet, SERVICE};
-use tokio::runtime::Runtime;
-use tokio::sync::OnceCell;
-
-/// After the tests, nothing may wait that is due for longer.
-const AUDIT_GRACE_S: u32 = 60;
-
-/// The fleet that the tests share, started by the first of them.
-struct Shared {
-    runtime: Runtime,
-    fleet: OnceCell<Fleet>,
-}
-
-impl Shared {
-    async fn shop(&self) -> Result<Shop> {
-        let fleet = self.fleet.get_or_try_init(Fleet::start).await.context("starting the fleet")?;
-        Shop::open(fleet).await
-    }
-}
+use testkit::fleet::{Plan, SERVICE};
 
 /// One trial for each function. One that is not named here is dead code, which the lints refuse.
 macro_rules! trials {
@@ -56,8 +40,7 @@ macro_rules! trials {
         vec![$({
             let shared = Arc::clone($shared);
             Trial::test(concat!(stringify!($module), "::", stringify!($test)), move || {
-                let run = async { $module::$test(shared.shop().await?).await };
-                shared.runtime.block_on(run).map_err(|error| Failed::from(format!("{error:#}")))
+                shared.trial(async |fleet| $module::$test(Shop::open(fleet).await?).await)
             })
         }),+]
     };
@@ -70,8 +53,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They wait for the fleet most of the time.
     arguments.test_threads.get_or_insert(8);
-    let runtime = Runtime::new().expect("a runtime");
-    let shared = Arc::new(Shared { runtime, fleet: OnceCell::new() });
+    let shared = Arc::new(Ground::new(Plan::whole()));
     let mut trials = trials![
         &shared,
         sockets::clients_that_never_finish_are_cut,
@@ -144,33 +126,17 @@ fn main() -> ExitCode {
         versions::who_waits_hears_of_a_change_by_another_replica,
         versions::a_wait_has_an_end,
     ];
-    trials.push(keycloak::trial(shared.runtime.handle().clone()));
+    trials.push(keycloak::trial(shared.handle()));
     let long = trials![&shared, buyers::one_unit_and_five_hundred_buyers_fifty_times];
     trials.extend(long.into_iter().map(|trial| trial.with_ignored_flag(true)));
-    trials.extend(alone::trials(shared.runtime.handle()));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    let Some(Shared { runtime, fleet }) = Arc::into_inner(shared) else {
-        unreachable!("all trials have ended");
-    };
-    let Some(fleet) = fleet.into_inner() else { return conclusion.exit_code() };
-    let audited = runtime.block_on(audit(&fleet));
-    fleet.stop(conclusion.has_failed() || audited.is_err());
-    match audited {
-        Ok(()) => conclusion.exit_code(),
-        Err(error) => {
-            eprintln!("the books are wrong: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// What must hold of the books when all tests are over.
-async fn audit(fleet: &Fleet) -> Result<()> {
-    fleet.audit(AUDIT_GRACE_S).await?;
-    for (from, to) in fleet.ledger().transitions().await? {
-        ensure!(alone::is_allowed(from.as_deref(), &to), "an order went from {from:?} to {to}");
-    }
-    Ok(())
+    trials.extend(alone::trials(&shared.handle()));
+    let shared_well = shared.run(&arguments, trials);
+    // Afterwards, so that two fleets never run at once; and one at a time.
+    arguments.test_threads = Some(1);
+    let hurt = Arc::new(Ground::new(faults::plan()));
+    let trials = faults::trials(&hurt);
+    let hurt_well = hurt.run(&arguments, trials);
+    if shared_well && hurt_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Runs one service until it is told to stop, or its audit.

@@ -29,7 +29,11 @@ static CROWD: Mutex<()> = Mutex::const_new(());
 
 impl Shop {
     pub(crate) async fn open(fleet: &Fleet) -> Result<Self> {
-        let api = fleet.api().clone();
+        Self::at(fleet, fleet.api().clone()).await
+    }
+
+    /// Where `api` leads.
+    pub(crate) async fn at(fleet: &Fleet, api: Api) -> Result<Self> {
         let admin = api.login("adminuser", "admin123").await?;
         let (ledger, records) = (fleet.ledger().clone(), fleet.records().clone());
         Ok(Self { api, admin, ledger, records, servers: fleet.servers() })

@@ -44,6 +44,9 @@ enum Command {
         /// Only the test with a real Keycloak in place of the built-in issuer
         #[arg(long)]
         keycloak: bool,
+        /// Those that kill, freeze and cut off parts of the fleet, which take some minutes
+        #[arg(long)]
+        faults: bool,
         /// For `cargo test`, such as the name of a test
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -88,7 +91,7 @@ fn main() -> ExitCode {
         Command::Down => detached::down(),
         Command::Demo => demo(),
         Command::Test { keycloak: true, .. } => keycloak::test(),
-        Command::Test { args, .. } => test(&args),
+        Command::Test { faults, args, .. } => test(faults, &args),
         Command::Saga(args) => saga(&args),
         Command::Keycloak => keycloak::run(),
         Command::Check => check::check(),
@@ -114,12 +117,16 @@ fn demo() -> Result<()> {
     cargo::run_command("the demo", &mut demo)
 }
 
-fn test(args: &[String]) -> Result<()> {
+fn test(faults: bool, args: &[String]) -> Result<()> {
     interrupt::listen()?;
     // What the stack needs is installed before anything is compiled, so that a failure comes early.
     let tools = stack::tools::find_or_install(&say::say)?;
     stack::kafka::resolve(&stack::jars_of(&stack::checkout()), &tools, &say::say)?;
-    let mut words = vec!["test", "--workspace", "--lib", "--bins", "--tests"];
+    let mut words = if faults {
+        vec!["test", "--workspace", "--test", "it", "--", "--include-ignored", "faults::"]
+    } else {
+        vec!["test", "--workspace", "--lib", "--bins", "--tests"]
+    };
     words.extend(args.iter().map(String::as_str));
     cargo::run("the tests", &words)
 }

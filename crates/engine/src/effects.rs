@@ -3,6 +3,7 @@
 
 use crate::Machine;
 use crate::context::Cause;
+use crate::failpoints::{Point, hit};
 use crate::lanes::{Item, Origin, Work};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -42,7 +43,9 @@ impl<M: Machine> Effects<M> {
             // Weak, so that a call that hangs does not keep the lane open at the end.
             let lane = self.lane.downgrade();
             tokio::spawn(async move {
+                hit(Point::BeforeCall);
                 let Some(command) = call.await else { return };
+                hit(Point::AfterCall);
                 let Some(lane) = lane.upgrade() else { return };
                 let cause = Cause { at: common::clock::now(), ..cause };
                 let item = Item { origin: Origin::Effect { _permit: permit }, work: Work::Command(command), cause };

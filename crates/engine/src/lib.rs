@@ -14,6 +14,7 @@
 //! - `consumer`: events on their way in
 //! - `effects`, `timers`: calls to the outside, and rows past their deadline
 //! - [`audit`]: what the engine's own tables tell of trouble
+//! - [`failpoints`]: where a test build can be killed or frozen, and what it can switch off
 //! - [`Rows`]: the working set's bookkeeping, for the services
 
 mod answer;
@@ -24,6 +25,7 @@ mod consumer;
 mod context;
 mod dead_letters;
 mod effects;
+pub mod failpoints;
 mod health;
 mod idempotency;
 mod kafka;

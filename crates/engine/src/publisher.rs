@@ -3,6 +3,7 @@
 //! Nothing is lost by anything that happens here: a row above the cursor is in the outbox, and is read again.
 
 use crate::backoff::Backoff;
+use crate::failpoints::{Guard, Point, hit, is_off};
 use crate::health::Health;
 use crate::kafka::{KafkaContext, KafkaSettings};
 use crate::outbox::{OutboxRow, above};
@@ -193,6 +194,9 @@ impl Publisher {
         let reports = Reports::new(rows.len(), Arc::clone(&state.changed));
         state.in_flight.push_back(InFlight { last_seq, reports: Arc::clone(&reports) });
         state.handed_seq = last_seq;
+        if is_off(Guard::CursorAfterReport) {
+            self.health.set_published_seq(last_seq);
+        }
         self.send(state, rows, &reports).await;
     }
 
@@ -231,6 +235,7 @@ impl Publisher {
             if !first.reports.done() {
                 break;
             }
+            hit(Point::AfterPublish);
             self.health.set_published_seq(first.last_seq);
             state.in_flight.pop_front();
         }

@@ -1,6 +1,7 @@
 //! The writer's connection: short time-outs on the server's side, and what a COMMIT without an answer did.
 
 use crate::batch::Position;
+use crate::failpoints::{Guard, is_off};
 use crate::verdict::{Failure, judge, judge_commit};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, Row};
@@ -48,10 +49,12 @@ pub(crate) struct Session {
 /// The options of every connection that writes.
 pub(crate) fn options(base: &PgConnectOptions, bounds: &SessionBounds) -> PgConnectOptions {
     let ms = |d: Duration| d.as_millis().to_string();
+    // Zero: never.
+    let idle = if is_off(Guard::IdleInTransaction) { Duration::ZERO } else { bounds.idle_in_transaction };
     base.clone().options([
         ("statement_timeout", ms(bounds.statement)),
         ("lock_timeout", ms(bounds.lock)),
-        ("idle_in_transaction_session_timeout", ms(bounds.idle_in_transaction)),
+        ("idle_in_transaction_session_timeout", ms(idle)),
         ("tcp_keepalives_idle", "10".to_owned()),
         ("tcp_keepalives_interval", "5".to_owned()),
         ("tcp_keepalives_count", "3".to_owned()),

@@ -1,6 +1,7 @@
 //! Publishes what writers left behind that show no sign of life. It need not know whether they are dead: to publish a
 //! record again is harmless.
 
+use crate::failpoints::{Guard, is_off};
 use crate::outbox::{Orphan, above, maintain, orphans, set_published};
 use crate::publisher::{PAGE, Reports, Swept};
 use crate::writer::short;
@@ -44,6 +45,9 @@ impl Sweeper {
                     tracing::warn!(%error, "maintenance of the engine's tables");
                 }
             }
+            if is_off(Guard::Sweep) {
+                continue;
+            }
             let found = timeout(Duration::from_secs(5), orphans(&self.pool, self.own, ORPHAN_AGE)).await;
             let Ok(Ok(orphans)) = found else { continue };
             for orphan in orphans {
@@ -56,8 +60,11 @@ impl Sweeper {
     async fn sweep(&self, orphan: Orphan) {
         let mut cursor = orphan.published_seq;
         while !self.stop.is_cancelled() {
-            let Ok(rows) = above(&self.pool, orphan.id, cursor, PAGE).await else { return };
+            let Ok(mut rows) = above(&self.pool, orphan.id, cursor, PAGE).await else { return };
             let Some(last) = rows.last().map(|row| row.seq) else { break };
+            if is_off(Guard::SweepInOrder) {
+                rows.reverse();
+            }
             if !self.publish(rows).await {
                 return;
             }

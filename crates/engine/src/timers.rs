@@ -1,6 +1,7 @@
 //! Rows past their deadline, turned into commands. The deadline is a column; a timer only looks.
 
 use crate::context::Cause;
+use crate::failpoints::{Guard, is_off};
 use crate::lanes::{Item, Origin, Work};
 use common::trace::Trace;
 use futures::future::BoxFuture;
@@ -68,6 +69,9 @@ impl<C> Timer<C> {
             tokio::select! {
                 () = sleep(pause) => {}
                 () = stop.cancelled() => return,
+            }
+            if is_off(Guard::DueTimers) {
+                continue;
             }
             let at = common::clock::now();
             let due = match timeout(LOOK_BOUND, (self.look)(pool.clone(), at, TIMER_PAGE)).await {

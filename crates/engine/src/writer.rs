@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::batch::{Outcome, Position, prepare};
 use crate::consumer::Offsets;
 use crate::effects::Effects;
+use crate::failpoints::{Guard, Point, hit, is_off};
 use crate::health::Health;
 use crate::lanes::{Item, Lanes, Origin, Refused, Work};
 use crate::publisher::Handover;
@@ -89,7 +90,12 @@ impl<M: Machine> WriterTask<M> {
                 batch = self.lanes.gather(self.batch_max, take_events || stopping) => batch,
             };
             match batch {
-                Some(batch) => self.settle(batch).await,
+                Some(batch) => {
+                    if is_off(Guard::OffsetsAfterCommit) {
+                        self.store_early(&batch).await;
+                    }
+                    self.settle(batch).await;
+                }
                 None => break,
             }
         }
@@ -114,9 +120,14 @@ impl<M: Machine> WriterTask<M> {
                 }
                 Err(failure) => failure,
             };
+            if let Some(cause) = rash_verdict(&failure) {
+                condemn(&mut batch, &cause);
+                todo.push_front(batch);
+                continue;
+            }
             let trouble = match failure {
                 Failure::Panicked { at, message } => {
-                    batch[at].work = Work::Condemned(message);
+                    condemn(&mut batch[at..=at], &message);
                     None
                 }
                 Failure::Conflict(error) => {
@@ -137,7 +148,7 @@ impl<M: Machine> WriterTask<M> {
                 }
                 Failure::Accused(accusation) => {
                     races = 0;
-                    self.judge(&mut batch[0], &accusation)
+                    self.judge(&mut batch, &accusation)
                 }
                 Failure::Infrastructure(cause) => Some(cause),
                 // It is known by now: nothing was committed.
@@ -154,12 +165,12 @@ impl<M: Machine> WriterTask<M> {
     }
 
     /// The verdict over a command that fails alone. The trouble, where it is rather the schema that is broken.
-    fn judge(&mut self, item: &mut Item<M::Command>, accusation: &Accusation) -> Option<String> {
+    fn judge(&mut self, alone: &mut [Item<M::Command>], accusation: &Accusation) -> Option<String> {
         let cause = format!("{} {}", accusation.code, accusation.message);
         if !self.verdicts.believes(accusation) {
             return Some(format!("the third verdict in a row of one kind: {cause}"));
         }
-        item.work = Work::Condemned(cause);
+        condemn(alone, &cause);
         None
     }
 
@@ -188,13 +199,14 @@ impl<M: Machine> WriterTask<M> {
                 return Err(failure);
             }
         };
+        hit(Point::BeforeCommit);
         match session.commit(self.bounds.client).await {
             Ok(()) => self.session = Some(session),
             Err(Failure::OutcomeUnknown(cause)) => {
                 tracing::warn!(cause, "COMMIT was not answered");
                 let old = session.backend;
                 drop(session);
-                if !self.was_committed(old).await {
+                if is_off(Guard::AskWhatCommitDid) || !self.was_committed(old).await {
                     return Err(Failure::OutcomeUnknown(cause));
                 }
             }
@@ -205,6 +217,7 @@ impl<M: Machine> WriterTask<M> {
                 return Err(failure);
             }
         }
+        hit(Point::AfterCommit);
         self.position.batch += 1;
         self.health.set_postgres(true);
         if outcome.applied > 0 {
@@ -285,7 +298,20 @@ impl<M: Machine> WriterTask<M> {
                 }
             }
         }
+        hit(Point::BeforeOffsets);
         self.offsets.store();
+    }
+
+    /// What a test sees lost where offsets do not wait for the commit.
+    async fn store_early(&mut self, batch: &Batch<M>) {
+        for item in batch {
+            if let Origin::Event(record) = &item.origin {
+                self.offsets.finished(record);
+            }
+        }
+        self.offsets.store();
+        // Longer than the interval at which librdkafka tells the broker.
+        sleep(Duration::from_secs(2)).await;
     }
 
     /// Shows that the writer lives, also when nothing happens.
@@ -327,6 +353,25 @@ impl<E> Outcome<E> {
             applied: 0,
         }
     }
+}
+
+fn condemn<C>(items: &mut [Item<C>], cause: &str) {
+    for item in items {
+        item.work = Work::Condemned(cause.to_owned());
+    }
+}
+
+/// The verdict over a whole batch, where a test has switched off what is done instead.
+fn rash_verdict(failure: &Failure) -> Option<String> {
+    let off = match failure {
+        Failure::Conflict(_) => is_off(Guard::RetryConflicts),
+        Failure::Infrastructure(_) => is_off(Guard::InfrastructureWaits),
+        Failure::Accused(accusation) => {
+            is_off(Guard::HalveAccused) || (accusation.may_be_a_race() && is_off(Guard::RetryRaces))
+        }
+        Failure::Panicked { .. } | Failure::OutcomeUnknown(_) => false,
+    };
+    off.then(|| format!("{failure:?}"))
 }
 
 /// Requests are not kept waiting for the infrastructure: they were not applied, and their callers are told so.

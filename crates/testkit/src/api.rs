@@ -110,6 +110,15 @@ impl Api {
         Self::new(Service::ALL.into_iter().map(url).collect())
     }
 
+    /// The same fleet, with only the replica `n` of `service`.
+    #[must_use]
+    pub fn only(&self, service: Service, n: usize) -> Self {
+        let mut urls = self.inner.urls.clone();
+        let chosen = urls.get(&service).and_then(|urls| urls.get(n)).cloned();
+        urls.insert(service, chosen.into_iter().collect());
+        Self { inner: Arc::new(Inner { http: self.inner.http.clone(), urls, turn: AtomicUsize::new(0) }) }
+    }
+
     /// The base URLs of a service's replicas.
     #[must_use]
     pub fn replicas(&self, service: Service) -> &[String] {
@@ -133,7 +142,9 @@ impl Api {
     pub async fn login(&self, username: &str, password: &str) -> Result<User> {
         let form = [("grant_type", "password"), ("username", username), ("password", password)];
         let url = format!("{}/auth/token", self.url(Service::Order));
-        let answer = read(self.inner.http.post(url).form(&form)).await?.expect(200).context("logging in")?;
+        // After a restart of PostgreSQL the issuer may be busy finding that out.
+        let answer = patiently(|| read(self.inner.http.post(&url).form(&form))).await?;
+        let answer = answer.expect(200).context("logging in")?;
         let token = answer["access_token"].as_str().context("a token answer has an access_token")?.to_owned();
         Ok(User { api: self.clone(), token: Some(token) })
     }

@@ -11,6 +11,7 @@
 //! - [`metrics`]: what the services count
 //! - [`records`]: records as they are, and how far their readers have come
 //! - [`stage`]: single services on a stack, the others played by the test
+//! - [`topic`]: the records that Kafka holds
 
 pub mod annex;
 pub mod api;
@@ -23,3 +24,4 @@ pub mod mail;
 pub mod metrics;
 pub mod records;
 pub mod stage;
+pub mod topic;

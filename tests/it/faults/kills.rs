@@ -1,0 +1,121 @@
+//! Processes that are killed at each point of a batch's way, and started again: nothing is lost, no effect doubled.
+
+use super::scene::Scene;
+use super::{caught, forget_second_charges};
+use anyhow::{Result, ensure};
+use futures::future::try_join_all;
+use std::time::Duration;
+use testkit::api::Service;
+use testkit::fleet::Fleet;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+/// So that there are batches before and after the one that meets the kill.
+const WAVES: usize = 3;
+const ORDERS_IN_A_WAVE: usize = 4;
+const SAGA: [Service; 3] = [Service::Order, Service::Inventory, Service::Payment];
+const CALLERS: [Service; 2] = [Service::Payment, Service::Notification];
+
+pub(crate) async fn before_commit(fleet: &Fleet) -> Result<()> {
+    all_is_well(fleet, "before-commit", &SAGA).await
+}
+
+pub(crate) async fn after_commit_before_publish(fleet: &Fleet) -> Result<()> {
+    all_is_well(fleet, "after-commit", &SAGA).await
+}
+
+pub(crate) async fn after_publish_before_the_cursor_moves(fleet: &Fleet) -> Result<()> {
+    all_is_well(fleet, "after-publish", &SAGA).await
+}
+
+pub(crate) async fn after_commit_before_offsets_are_stored(fleet: &Fleet) -> Result<()> {
+    all_is_well(fleet, "before-offsets", &SAGA).await
+}
+
+pub(crate) async fn after_an_intent_before_its_call(fleet: &Fleet) -> Result<()> {
+    all_is_well(fleet, "before-call", &CALLERS).await
+}
+
+pub(crate) async fn after_a_call_before_its_result(fleet: &Fleet) -> Result<()> {
+    all_is_well(fleet, "after-call", &CALLERS).await
+}
+
+pub(crate) async fn control_offsets_do_not_wait_for_the_commit(fleet: &Fleet) -> Result<()> {
+    let armed = "before-commit=kill@2,offsets-after-commit=off";
+    caught(nothing_is_left_behind(fleet, Service::Inventory, armed, "").await, LEFT)
+}
+
+pub(crate) async fn control_nobody_publishes_for_the_dead(fleet: &Fleet) -> Result<()> {
+    caught(nothing_is_left_behind(fleet, Service::Inventory, "after-commit=kill@2", "sweep=off").await, LEFT)
+}
+
+pub(crate) async fn control_nobody_looks_for_lost_calls(fleet: &Fleet) -> Result<()> {
+    let armed = "before-call=kill@2,due-timers=off";
+    caught(nothing_is_left_behind(fleet, Service::Payment, armed, "due-timers=off").await, LEFT)
+}
+
+pub(crate) async fn control_a_lost_call_is_made_under_another_key(fleet: &Fleet) -> Result<()> {
+    let scene = Scene::alone(fleet).await?;
+    let orders = killed(fleet, &scene, &[Service::Payment], "after-call=kill@2", "one-key-a-call=off").await?;
+    scene.confirmed(&orders).await?;
+    caught(scene.books(&orders).await, "charges: 2")?;
+    forget_second_charges(fleet).await
+}
+
+async fn all_is_well(fleet: &Fleet, point: &str, victims: &[Service]) -> Result<()> {
+    let scene = Scene::alone(fleet).await?;
+    let orders = killed(fleet, &scene, victims, &format!("{point}=kill@2"), "").await?;
+    scene.confirmed(&orders).await?;
+    scene.books(&orders).await
+}
+
+/// Places orders while each victim lives, and dies, with the failpoints `armed`, and is started again with `revived`.
+async fn killed(
+    fleet: &Fleet,
+    scene: &Scene<'_>,
+    victims: &[Service],
+    armed: &str,
+    revived: &str,
+) -> Result<Vec<Uuid>> {
+    let victims: Vec<_> = victims.iter().map(|service| fleet.replica(*service, 0)).collect();
+    try_join_all(victims.iter().map(async |victim| {
+        victim.stop().await?;
+        victim.start(&[("RTOMS_FAILPOINTS", armed)])?;
+        victim.ready().await
+    }))
+    .await?;
+    let placing = async {
+        let mut orders = Vec::new();
+        for _ in 0..WAVES {
+            orders.extend(scene.place(ORDERS_IN_A_WAVE).await?);
+        }
+        Ok(orders)
+    };
+    let reviving = try_join_all(victims.iter().map(async |victim| {
+        let fate = victim.ended().await?;
+        ensure!(fate.contains("SIGKILL"), "it {fate}");
+        victim.start(&[("RTOMS_FAILPOINTS", revived)])
+    }));
+    Ok(futures::try_join!(placing, reviving)?.0)
+}
+
+/// So many that each partition has some.
+const LATER: usize = 60;
+const LEFT: &str = "are left behind";
+
+/// Whether all orders end, once so many later ones have ended that all partitions are known to be read beyond them.
+async fn nothing_is_left_behind(fleet: &Fleet, victim: Service, armed: &str, revived: &str) -> Result<()> {
+    let scene = Scene::alone(fleet).await?;
+    let orders = killed(fleet, &scene, &[victim], armed, revived).await?;
+    fleet.replica(victim, 0).ready().await?;
+    let later = scene.place(LATER).await?;
+    scene.confirmed(&later).await?;
+    // Longer than a writer is silent before it is swept, and than a lease.
+    sleep(Duration::from_secs(8)).await;
+    let mut left = 0;
+    for order_id in &orders {
+        left += usize::from(scene.shop.admin.order(*order_id).await?["status"] != "confirmed");
+    }
+    ensure!(left == 0, "{left} of {} orders {LEFT}", orders.len());
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! What the tests of the whole fleet start with: a product, a customer who does not give up, and the state of the books.
+
+use super::superuser;
+use crate::shop::Shop;
+use anyhow::{Result, ensure};
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+use testkit::api::{Answer, Service, User, id};
+use testkit::eventually::{PATIENCE, eventually};
+use testkit::fleet::Fleet;
+use testkit::ledger::Taken;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+const PRICE_MINOR: i64 = 1000;
+const PIECES: i64 = 10_000;
+
+pub(crate) struct Scene<'f> {
+    fleet: &'f Fleet,
+    pub(crate) shop: Shop,
+    pub(crate) product: Uuid,
+    customer: User,
+    dead_letters: i64,
+}
+
+impl<'f> Scene<'f> {
+    /// With the first replica of every service alone: whoever is hurt then has all partitions.
+    pub(crate) async fn alone(fleet: &'f Fleet) -> Result<Self> {
+        let second = [fleet.replica(Service::Inventory, 1), fleet.replica(Service::Payment, 1)];
+        try_join_all(second.map(|replica| replica.stop())).await?;
+        Self::open(fleet).await
+    }
+
+    /// All requests go to the first replicas.
+    pub(crate) async fn open(fleet: &'f Fleet) -> Result<Self> {
+        let api = fleet.api().only(Service::Inventory, 0).only(Service::Payment, 0);
+        let shop = Shop::at(fleet, api).await?;
+        let (product, customer) = (shop.product(PRICE_MINOR, PIECES).await?, shop.customer().await?);
+        let dead_letters = dead_letters(fleet).await?;
+        Ok(Self { fleet, shop, product, customer, dead_letters })
+    }
+
+    /// Places `n` orders of one piece at once.
+    pub(crate) async fn place(&self, n: usize) -> Result<Vec<Uuid>> {
+        let body = self.order();
+        let place = async |_| id(&stubborn(&self.customer, Service::Order, "/v1/orders", &body).await?.expect(201)?);
+        try_join_all((0..n).map(place)).await
+    }
+
+    /// Places one order after the other until one is refused; those that were taken.
+    pub(crate) async fn place_until_refused(&self) -> Result<Vec<Uuid>> {
+        let mut taken = Vec::new();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.customer.post(Service::Order, "/v1/orders", &self.order()).await?;
+            if answer.status == 503 {
+                return Ok(taken);
+            }
+            taken.push(id(&answer.expect(201)?)?);
+            ensure!(Instant::now() < until, "no order was refused within {PATIENCE:?}");
+        }
+    }
+
+    fn order(&self) -> Value {
+        json!({ "lines": [{ "productId": self.product, "quantity": 1 }], "paymentMethod": "pm_card_visa" })
+    }
+
+    pub(crate) async fn confirmed(&self, orders: &[Uuid]) -> Result<()> {
+        for order_id in orders {
+            self.shop.ends(*order_id, "confirmed").await?;
+        }
+        Ok(())
+    }
+
+    /// That these orders, and no others, took their pieces and their money, each once, that each was told of once, and
+    /// that no record was given up.
+    pub(crate) async fn books(&self, orders: &[Uuid]) -> Result<()> {
+        for order_id in orders {
+            let taken = self.shop.ledger.taken(*order_id).await?;
+            ensure!(taken == Taken { charges: 1, captured: PRICE_MINOR, refunded: 0 }, "{order_id}: {taken:?}");
+            let payment = self.shop.admin.payment(*order_id).await?;
+            let attempts = payment["attempts"].as_array().map(Vec::len);
+            ensure!(attempts == Some(1), "{order_id} was paid in {attempts:?} attempts");
+        }
+        self.shop.stock_is(self.product, PIECES, i64::try_from(orders.len())?).await?;
+        for order_id in orders {
+            self.shop.told(*order_id, &["order_placed", "order_confirmed"]).await?;
+        }
+        self.no_dead_letters().await
+    }
+
+    pub(crate) async fn no_dead_letters(&self) -> Result<()> {
+        let new = dead_letters(self.fleet).await? - self.dead_letters;
+        ensure!(new == 0, "{new} records went to the dead letters");
+        Ok(())
+    }
+
+    /// Changes the product's stock, through the replica that `admin` speaks to.
+    pub(crate) async fn adjust(&self, admin: &User, delta: i64) -> Result<()> {
+        let path = format!("/v1/inventory/{}/adjustments", self.product);
+        let body = json!({ "delta": delta, "reason": "counted again" });
+        stubborn(admin, Service::Inventory, &path, &body).await?.expect(201).map(|_| ())
+    }
+
+    /// That there are so many pieces more than at the start.
+    pub(crate) async fn has_pieces(&self, more: i64) -> Result<()> {
+        self.shop.stock_is(self.product, PIECES + more, 0).await
+    }
+
+    /// The admin, at the second replica of inventory.
+    pub(crate) fn admin_at_second(&self) -> User {
+        let api = self.fleet.api().only(Service::Inventory, 1);
+        api.anonymous().with_token(self.shop.admin.token().unwrap_or_default())
+    }
+}
+
+/// Of all services.
+async fn dead_letters(fleet: &Fleet) -> Result<i64> {
+    let counts = ["product", "inventory", "\"order\"", "payment", "notification"]
+        .map(|schema| format!("(SELECT count(*) FROM {schema}.dead_letters)"));
+    let sql = AssertSqlSafe(format!("SELECT {}", counts.join(" + ")));
+    Ok(sqlx::query_scalar(sql).fetch_one(&mut superuser(fleet).await?).await?)
+}
+
+/// Sends a request again, under one key, until it has an answer that says what became of it.
+pub(crate) async fn stubborn(user: &User, service: Service, path: &str, body: &Value) -> Result<Answer> {
+    let key = Uuid::new_v4().to_string();
+    eventually(path, || async {
+        let answer = user.post_keyed(service, path, &key, body).await?;
+        Ok((!matches!(answer.status.as_u16(), 503 | 504)).then_some(answer))
+    })
+    .await
+}

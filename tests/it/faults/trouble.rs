@@ -1,0 +1,138 @@
+//! Trouble of the infrastructure: everything waits, nothing becomes a dead letter, and afterwards all goes on without a
+//! restart of a service.
+
+use super::scene::Scene;
+use super::{caught, superuser};
+use anyhow::{Result, ensure};
+use futures::future::try_join_all;
+use futures::try_join;
+use std::time::Duration;
+use testkit::api::Service;
+use testkit::fleet::Fleet;
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+const ORDERS: usize = 20;
+/// Who place one order after the other.
+const CUSTOMERS: usize = 4;
+/// Longer than the backoff of a writer, and than its heartbeat.
+const READ_ONLY: Duration = Duration::from_secs(10);
+/// Longer than the `lock_timeout` of a writer, three seconds.
+const LOCKED: Duration = Duration::from_secs(8);
+/// Longer than the `idle_in_transaction_session_timeout` of a writer, ten seconds, and a try after it.
+const HOT_ROW_FREE: Duration = Duration::from_secs(30);
+
+pub(crate) async fn a_database_that_is_read_only_for_a_while(fleet: &Fleet) -> Result<()> {
+    let scene = Scene::open(fleet).await?;
+    let pids = pids(fleet);
+    // Until they are refused, so that events are on their way when the trouble begins.
+    let until = try_join_all((0..CUSTOMERS).map(|_| scene.place_until_refused()));
+    let on = set(fleet, "ALTER SYSTEM SET default_transaction_read_only = on");
+    let (taken, ()) = try_join!(until, on)?;
+    let during = scene.place(1);
+    let off = async {
+        sleep(READ_ONLY).await;
+        set(fleet, "ALTER SYSTEM RESET default_transaction_read_only").await
+    };
+    let (more, ()) = try_join!(during, off)?;
+    goes_on(fleet, &scene, &[taken.concat(), more].concat(), &pids).await
+}
+
+pub(crate) async fn a_lock_that_somebody_else_holds(fleet: &Fleet) -> Result<()> {
+    let scene = Scene::open(fleet).await?;
+    let pids = pids(fleet);
+    let orders = behind_a_lock(fleet, &scene).await?;
+    goes_on(fleet, &scene, &orders, &pids).await
+}
+
+/// Orders whose stock row is locked by somebody else for a while.
+async fn behind_a_lock(fleet: &Fleet, scene: &Scene<'_>) -> Result<Vec<Uuid>> {
+    let mut db = superuser(fleet).await?;
+    sqlx::raw_sql("BEGIN").execute(&mut db).await?;
+    sqlx::query("SELECT 1 FROM inventory.stock WHERE product_id = $1 FOR UPDATE")
+        .bind(scene.product)
+        .execute(&mut db)
+        .await?;
+    let orders = scene.place(ORDERS).await?;
+    sleep(LOCKED).await;
+    sqlx::raw_sql("COMMIT").execute(&mut db).await?;
+    Ok(orders)
+}
+
+pub(crate) async fn a_database_that_is_restarted(fleet: &Fleet) -> Result<()> {
+    let scene = Scene::open(fleet).await?;
+    let pids = pids(fleet);
+    let mut orders = scene.place(ORDERS).await?;
+    let restart = fleet.with_stack(|stack| stack.postgres.server.restart());
+    let (more, ()) = try_join!(scene.place(ORDERS), restart)?;
+    orders.extend(more);
+    let crash = fleet.with_stack(|stack| {
+        stack.postgres.server.crash();
+        stack.postgres.server.restart()
+    });
+    let (more, ()) = try_join!(scene.place(ORDERS), crash)?;
+    orders.extend(more);
+    goes_on(fleet, &scene, &orders, &pids).await
+}
+
+pub(crate) async fn a_replica_frozen_on_a_hot_row(fleet: &Fleet) -> Result<()> {
+    frozen_on_a_hot_row(fleet, "").await
+}
+
+pub(crate) async fn control_a_frozen_replica_keeps_its_lock(fleet: &Fleet) -> Result<()> {
+    caught(frozen_on_a_hot_row(fleet, ",idle-in-transaction=off").await, "the hot row is not free")
+}
+
+/// The second replica of inventory is frozen inside its transaction, and holds the stock row that the first needs too.
+async fn frozen_on_a_hot_row(fleet: &Fleet, off: &str) -> Result<()> {
+    let scene = Scene::open(fleet).await?;
+    let second = fleet.replica(Service::Inventory, 1);
+    // It ends in good order, so that no event that it has to read again is the first batch of the next.
+    second.stop().await?;
+    second.start(&[("RTOMS_FAILPOINTS", &format!("before-commit=freeze{off}"))])?;
+    second.ready().await?;
+    let admin_at_second = scene.admin_at_second();
+    let through_second = scene.adjust(&admin_at_second, 3);
+    let through_first = async {
+        second.frozen().await?;
+        ensure!(is_locked(fleet, scene.product).await?, "the replica is frozen and holds no row");
+        let asked = Instant::now();
+        let done = timeout(HOT_ROW_FREE, scene.adjust(&scene.shop.admin, 4)).await;
+        second.thaw()?;
+        let done = done.map_err(|_| anyhow::anyhow!("the hot row is not free after {HOT_ROW_FREE:?}"))?;
+        eprintln!("the hot row was free after {:?}", asked.elapsed());
+        done
+    };
+    // Both are applied once, whatever they heard meanwhile.
+    let (first, second_done) = futures::join!(through_first, through_second);
+    first?;
+    second_done?;
+    scene.has_pieces(7).await?;
+    scene.no_dead_letters().await
+}
+
+/// The services are the same processes as before, and all that was taken ends well.
+async fn goes_on(fleet: &Fleet, scene: &Scene<'_>, orders: &[Uuid], pids_before: &[u32]) -> Result<()> {
+    scene.confirmed(orders).await?;
+    scene.books(orders).await?;
+    fleet.ready().await?;
+    ensure!(pids(fleet) == pids_before, "a service has ended");
+    Ok(())
+}
+
+async fn is_locked(fleet: &Fleet, product: Uuid) -> Result<bool> {
+    let free = sqlx::query("SELECT 1 FROM inventory.stock WHERE product_id = $1 FOR UPDATE SKIP LOCKED");
+    Ok(free.bind(product).fetch_optional(&mut superuser(fleet).await?).await?.is_none())
+}
+
+fn pids(fleet: &Fleet) -> Vec<u32> {
+    fleet.replicas().filter(|replica| replica.alive()).map(testkit::fleet::Replica::pid).collect()
+}
+
+/// A setting of the whole server, at once.
+async fn set(fleet: &Fleet, sql: &'static str) -> Result<()> {
+    let mut db = superuser(fleet).await?;
+    sqlx::raw_sql(sql).execute(&mut db).await?;
+    sqlx::raw_sql("SELECT pg_reload_conf()").execute(&mut db).await?;
+    Ok(())
+}
