@@ -75,7 +75,7 @@ enum Command {
 
 #[derive(Args)]
 struct SagaArgs {
-    /// All that can happen at once, in up to an hour and 4 GB; without it the smaller runs of `cargo xtask test`
+    /// All that can happen at once, which takes long and some GB; without it the smaller runs of `cargo xtask test`
     #[arg(long, conflicts_with = "controls")]
     full: bool,
     /// Each rule broken in turn, and how many steps it takes until something is wrong
