@@ -32,7 +32,7 @@ pub enum Point {
 pub enum Guard {
     /// Offsets are stored after the commit of what they brought; off: when it is taken.
     OffsetsAfterCommit,
-    /// The cursor waits for the delivery reports; off: it moves when events are handed over, and they are not sent.
+    /// The cursor waits for the delivery reports; off: it moves when events are handed over.
     CursorAfterReport,
     /// After a COMMIT without an answer, Postgres is asked what it did; off: it is taken for lost.
     AskWhatCommitDid,
