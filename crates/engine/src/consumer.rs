@@ -232,7 +232,7 @@ impl<C: Send + 'static> ConsumerTask<C> {
             value: message.payload().map(kept),
             truncated: value.len() > KEPT_BYTES,
         };
-        Item { origin: Origin::Event(record), work, cause }
+        Item::new(Origin::Event(record), work, cause)
     }
 }
 

@@ -48,7 +48,7 @@ impl<M: Machine> Effects<M> {
                 hit(Point::AfterCall);
                 let Some(lane) = lane.upgrade() else { return };
                 let cause = Cause { at: common::clock::now(), ..cause };
-                let item = Item { origin: Origin::Effect { _permit: permit }, work: Work::Command(command), cause };
+                let item = Item::new(Origin::Effect { _permit: permit }, Work::Command(command), cause);
                 // The writer is gone: the lease will run out.
                 let _ = lane.send(item).await;
             });

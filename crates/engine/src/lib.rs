@@ -5,7 +5,8 @@
 //! the requests, publishes the events, starts the effects and stores the offsets. ARCHITECTURE.md walks one order
 //! through these files.
 //!
-//! - `start`, `lanes`: the tasks of one process, the bounded queues before the writer, the slots in which requests wait
+//! - `start`, `threads`, `lanes`: the tasks of one process, the bounded queues before the writer, the slots in which
+//!   requests wait
 //! - `writer`, `batch`: the loop, and one batch as one transaction
 //! - `verdict`: which failure accuses the data, and which the infrastructure
 //! - `session`: the writer's connection, and what a COMMIT without an answer did
@@ -37,6 +38,7 @@ mod rows;
 mod session;
 mod start;
 mod sweeper;
+mod threads;
 mod timers;
 mod verdict;
 mod writer;

@@ -12,11 +12,13 @@ use crate::outbox::set_published;
 use crate::publisher::Publisher;
 use crate::session::SessionBounds;
 use crate::sweeper::Sweeper;
+use crate::threads::Threads;
 use crate::timers::{Backoffs, TIMER_PAGE, Timer};
 use crate::writer::{Verdicts, WriterTask, new_position, short};
 use crate::{Machine, backoff::Backoff};
 use common::trace::Trace;
 use sqlx::postgres::{PgConnectOptions, PgPool};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -25,8 +27,6 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// How many requests may wait for the writer; more are refused at once.
-const REQUEST_LANE: usize = 4096;
 /// How many consumed events may wait for the writer; more stay in Kafka.
 const EVENT_LANE: usize = 4096;
 /// How many batches the publisher may be behind before it reads from the outbox.
@@ -46,6 +46,8 @@ pub struct Settings<M: Machine> {
     pub kafka: KafkaSettings,
     /// The most commands that one transaction takes.
     pub batch_max: usize,
+    /// How many requests may wait for the writer; more are refused at once.
+    pub requests_max: usize,
     /// How many events may wait for Kafka before requests are refused.
     pub outbox_max_rows: i64,
     pub session: SessionBounds,
@@ -112,7 +114,7 @@ impl<M: Machine> Writer<M> {
         }
         let (slot, mut reply) = Slot::new();
         let origin = Origin::Request { slot: Arc::clone(&slot), idempotency, settlement };
-        let item = Item { origin, work, cause };
+        let item = Item::new(origin, work, cause);
         if self.requests.try_send(item).is_err() {
             metrics::counter!("rtoms_requests_refused_total").increment(1);
             return Err(Refused::Busy);
@@ -146,6 +148,8 @@ pub struct Engine<M: Machine> {
     pool: PgPool,
     writer_id: Uuid,
     tasks: Tasks,
+    /// On which they run.
+    _threads: Threads,
 }
 
 struct Tasks {
@@ -156,12 +160,16 @@ struct Tasks {
 }
 
 impl<M: Machine> Engine<M> {
-    /// Starts all tasks. Kafka may be away: the writer works without it. The schema has been migrated before.
-    #[must_use]
-    pub fn start(machine: M, settings: Settings<M>) -> Self {
+    /// Starts all tasks, on threads of their own. Kafka may be away: the writer works without it. The schema has been
+    /// migrated before.
+    ///
+    /// # Errors
+    /// The threads can't be started.
+    pub fn start(machine: M, settings: Settings<M>) -> io::Result<Self> {
+        let threads = Threads::start()?;
         let health = Arc::new(Health::new(settings.outbox_max_rows));
         let bounds = Bounds {
-            requests: REQUEST_LANE,
+            requests: settings.requests_max.max(1),
             events: EVENT_LANE,
             effects: EFFECTS_MAX,
             timers: usize::try_from(TIMER_PAGE).unwrap_or(usize::MAX),
@@ -221,14 +229,18 @@ impl<M: Machine> Engine<M> {
             stop: stop_reading.clone(),
             leave: leave_group.clone(),
         };
-        let mut readers =
-            vec![tokio::spawn(prepare_topics(settings.kafka, Arc::clone(&health), topics_ready, stop_reading.clone()))];
+        let mut readers = vec![threads.spawn(prepare_topics(
+            settings.kafka,
+            Arc::clone(&health),
+            topics_ready,
+            stop_reading.clone(),
+        ))];
         for timer in settings.timers {
             let (pool, lane, backoffs) = (settings.pool.clone(), inlets.timers.clone(), Arc::clone(&backoffs));
-            readers.push(tokio::spawn(timer.run(pool, lane, backoffs, stop_reading.clone())));
+            readers.push(threads.spawn(timer.run(pool, lane, backoffs, stop_reading.clone())));
         }
         let tasks = Tasks {
-            writer: tokio::spawn({
+            writer: threads.spawn({
                 let guard = gone.clone().drop_guard();
                 async move {
                     let _guard = guard;
@@ -236,10 +248,10 @@ impl<M: Machine> Engine<M> {
                 }
             }),
             readers,
-            publishers: vec![tokio::spawn(publisher.run()), tokio::spawn(sweeper.run())],
-            consumer: tokio::spawn(consumer.run()),
+            publishers: vec![threads.spawn(publisher.run()), threads.spawn(sweeper.run())],
+            consumer: threads.spawn(consumer.run()),
         };
-        Self {
+        Ok(Self {
             writer: api,
             dead_letters,
             health,
@@ -251,7 +263,8 @@ impl<M: Machine> Engine<M> {
             pool,
             writer_id: position.writer,
             tasks,
-        }
+            _threads: threads,
+        })
     }
 
     #[must_use]

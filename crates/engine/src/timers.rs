@@ -94,7 +94,7 @@ impl<C> Timer<C> {
                     causation_id: format!("{}:{}", self.name, due.key),
                 };
                 let origin = Origin::Timer { key: due.key, _done: done.clone() };
-                if lane.send(Item { origin, work: Work::Command(due.command), cause }).await.is_err() {
+                if lane.send(Item::new(origin, Work::Command(due.command), cause)).await.is_err() {
                     return;
                 }
                 sent += 1;

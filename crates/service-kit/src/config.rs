@@ -47,6 +47,7 @@ impl CommonArgs {
             pool,
             kafka: self.kafka.settings(),
             batch_max: self.engine.batch_max,
+            requests_max: self.engine.requests_max,
             outbox_max_rows: self.engine.outbox_max_rows,
             session: SessionBounds::default(),
             subscriptions: Vec::new(),
@@ -66,7 +67,7 @@ pub struct ProcessArgs {
     /// What is logged, as directives of tracing-subscriber's `EnvFilter`, such as `info,engine=debug`.
     #[arg(long, env = "LOG", default_value = "info")]
     pub log: String,
-    /// Threads that run tasks. The writer is one task, so a few suffice.
+    /// Threads that serve HTTP. The engine has its own.
     #[arg(long, env = "WORKER_THREADS", default_value_t = 2, value_parser = at_least_one)]
     pub worker_threads: usize,
 }
@@ -167,6 +168,9 @@ pub struct EngineArgs {
     /// The most commands that one transaction takes.
     #[arg(long, env = "BATCH_MAX", default_value_t = 256, value_parser = at_least_one)]
     pub batch_max: usize,
+    /// How many requests may wait for the writer before more are answered 503.
+    #[arg(long, env = "REQUESTS_MAX", default_value_t = 4096, value_parser = at_least_one)]
+    pub requests_max: usize,
     /// How many events may wait for Kafka before requests are answered 503.
     #[arg(long, env = "OUTBOX_MAX_ROWS", default_value_t = 100_000, value_parser = clap::value_parser!(i64).range(1..))]
     pub outbox_max_rows: i64,

@@ -20,6 +20,7 @@ pub use http::openapi;
 use crate::domain::Opening;
 use crate::http::App;
 use crate::store::Inventory;
+use anyhow::Context;
 use clap::Parser;
 use engine::{Engine, Settings};
 use service_kit::{Service, auth, db};
@@ -45,7 +46,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let verifier = auth::remote(&common.oidc, &shutdown)?;
     let opening = if common.demo { Opening::Demo } else { Opening::Empty };
     let settings = Settings { subscriptions: kafka::subscriptions(), ..common.engine_settings(pool.clone())? };
-    let engine = Engine::start(Inventory { opening }, settings);
+    let engine = Engine::start(Inventory { opening }, settings).context("starting the engine")?;
     let app = App { pool, writer: engine.writer() };
     Service::new("inventory", &common, openapi(), http::router(app))
         .tokens(verifier)

@@ -22,6 +22,7 @@ pub use http::openapi;
 use crate::effects::Transport;
 use crate::http::App;
 use crate::store::Notifications;
+use anyhow::Context;
 use clap::Parser;
 use engine::{Engine, Settings, Timer};
 use service_kit::config::Secret;
@@ -60,7 +61,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         })),
         ..common.engine_settings(pool.clone())?
     };
-    let engine = Engine::start(Notifications, settings);
+    let engine = Engine::start(Notifications, settings).context("starting the engine")?;
     let verifier = auth::remote(&common.oidc, &shutdown)?;
     let app = App { pool, writer: engine.writer() };
     Service::new("notification", &common, openapi(), http::router(app))

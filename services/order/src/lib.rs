@@ -62,7 +62,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         timers: vec![Timer::new("due", LOOK_EVERY, |pool, now, limit| Box::pin(store::due(pool, now, limit)))],
         ..common.engine_settings(pool.clone())?
     };
-    let engine = Engine::start(Orders { time_to_pay }, settings);
+    let engine = Engine::start(Orders { time_to_pay }, settings).context("starting the engine")?;
     let app = App { pool, writer: engine.writer(), stopping: shutdown.clone() };
     let issuing = issuer.map(|issuer| issuer.router()).unwrap_or_default();
     let routes = http::router(app).merge(issuing);

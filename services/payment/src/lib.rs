@@ -26,6 +26,7 @@ use crate::domain::Policy;
 use crate::http::App;
 use crate::provider::BuiltInProvider;
 use crate::store::{Payments, reads};
+use anyhow::Context;
 use clap::Parser;
 use engine::{Engine, Settings, Timer};
 use service_kit::Service;
@@ -65,7 +66,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         perform: Some(effects::perform(gateway, policy)),
         ..common.engine_settings(pool.clone())?
     };
-    let engine = Engine::start(Payments { policy }, settings);
+    let engine = Engine::start(Payments { policy }, settings).context("starting the engine")?;
     let app = App { pool, writer: engine.writer() };
     Service::new("payment", &common, openapi(), http::router(app)).tokens(verifier).engine(engine).serve(shutdown).await
 }

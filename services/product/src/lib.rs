@@ -20,6 +20,7 @@ pub use http::openapi;
 use crate::domain::{Command, Fresh, demo};
 use crate::http::{App, cached};
 use crate::store::Catalogue;
+use anyhow::Context;
 use clap::Parser;
 use common::trace::Trace;
 use engine::{Engine, Request, Settings, Writer};
@@ -66,7 +67,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         })),
         ..common.engine_settings(pool.clone())?
     };
-    let engine = Engine::start(Catalogue, settings);
+    let engine = Engine::start(Catalogue, settings).context("starting the engine")?;
     if common.demo {
         tokio::spawn(seed(engine.writer(), shutdown.clone()));
     }

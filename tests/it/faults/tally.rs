@@ -215,6 +215,7 @@ impl Book {
                     properties: Vec::new(),
                 },
                 batch_max,
+                requests_max: 4096,
                 outbox_max_rows: 1000,
                 session,
                 subscriptions: Vec::new(),
@@ -222,6 +223,7 @@ impl Book {
                 perform: None,
             },
         )
+        .expect("a test has threads")
     }
 
     /// Commits of all writers so far.
