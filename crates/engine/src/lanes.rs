@@ -275,7 +275,11 @@ mod tests {
         let batch = lanes.gather(40, true).await.unwrap();
         let events = batch.iter().filter(|item| matches!(item.origin, Origin::Event(_))).count();
         assert_eq!(batch.len(), 40);
-        assert_eq!(events, 30, "a quarter is for requests, the rest for what is under way");
+        // Whichever lane the first command came from has one more.
+        assert!(
+            (29..=30).contains(&events),
+            "{events} events: a quarter is for requests, the rest for what is under way"
+        );
     }
 
     #[tokio::test]

@@ -60,6 +60,14 @@ pub(crate) fn options(base: &PgConnectOptions, bounds: &SessionBounds) -> PgConn
         ("tcp_keepalives_count", "3".to_owned()),
         ("tcp_user_timeout", ms(bounds.client)),
         ("client_connection_check_interval", "5000".to_owned()),
+        // Every statement of a batch reaches its rows by their keys. A plan that the server chose while a table was
+        // small, and keeps, would read all of it for each batch once it has grown.
+        ("enable_seqscan", "off".to_owned()),
+        ("enable_hashjoin", "off".to_owned()),
+        ("enable_mergejoin", "off".to_owned()),
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
+        // What can only be read whole is small, but costs as much as if it were forbidden: worth no compilation.
+        ("jit", "off".to_owned()),
     ])
 }
 

@@ -34,6 +34,18 @@ pub struct Set {
     pub known: HashSet<Key>,
 }
 
+/// Who carries messages out of the house. SMS is carried by nobody yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carriers {
+    pub email: bool,
+}
+
+impl Carriers {
+    fn carry(self, channel: Channel) -> bool {
+        channel == Channel::Email && self.email
+    }
+}
+
 /// Nothing is told twice: order, number of the timeline's row, channel.
 pub type Key = (Uuid, i32, Channel);
 
@@ -95,19 +107,19 @@ impl Command {
 ///
 /// # Errors
 /// None: nothing that can be read contradicts a notification.
-pub fn apply(set: &mut Set, command: &Command, cx: &mut Context) -> Result<Reply, Poison> {
+pub fn apply(carriers: Carriers, set: &mut Set, command: &Command, cx: &mut Context) -> Result<Reply, Poison> {
     match command {
-        Command::Requested(asked) => requested(set, asked, cx),
+        Command::Requested(asked) => requested(carriers, set, asked, cx),
         Command::Sent { id, .. } => sent(set, *id, cx),
         Command::TriedInVain { id, attempt, for_good, error } => in_vain(set, *id, *attempt, *for_good, error, cx),
-        Command::Due { id } => due(set, *id, cx),
-        Command::Resend { id } => return Ok(resend(set, *id, cx)),
+        Command::Due { id } => due(carriers, set, *id, cx),
+        Command::Resend { id } => return Ok(resend(carriers, set, *id, cx)),
     }
     Ok(Reply::Done)
 }
 
 /// One row for each channel through which the customer can be reached.
-fn requested(set: &mut Set, asked: &NotificationRequested, cx: &mut Context) {
+fn requested(carriers: Carriers, set: &mut Set, asked: &NotificationRequested, cx: &mut Context) {
     let channels = [(Channel::Email, &asked.contact.email), (Channel::Sms, &asked.contact.phone)];
     for (channel, recipient) in channels {
         let Some(recipient) = recipient else { continue };
@@ -115,7 +127,7 @@ fn requested(set: &mut Set, asked: &NotificationRequested, cx: &mut Context) {
             cx.ignore("told before");
             continue;
         }
-        let Rendered { subject, body, html } = render(asked, channel);
+        let Rendered { subject, body, html } = render(asked, channel, carriers.carry(channel));
         let notification = Notification {
             id: cx.new_id(),
             order_id: asked.order_id,
@@ -137,15 +149,23 @@ fn requested(set: &mut Set, asked: &NotificationRequested, cx: &mut Context) {
         };
         let id = notification.id;
         set.notifications.put(id, notification);
-        attempt(set, id, cx);
+        attempt(carriers, set, id, cx);
     }
 }
 
-/// Starts the next attempt, under a lease.
-fn attempt(set: &mut Set, id: Uuid, cx: &mut Context) {
+/// Starts the next attempt, under a lease. Where nobody carries the message out of the house, to record it is all there is
+/// to do.
+fn attempt(carriers: Carriers, set: &mut Set, id: Uuid, cx: &mut Context) {
+    let now = cx.now();
     let Some(notification) = set.notifications.change(&id) else { return };
     notification.attempts += 1;
-    notification.due_at = Some(cx.now() + LEASE);
+    if !carriers.carry(notification.channel) {
+        notification.status = Status::Sent;
+        notification.sent_at = Some(now);
+        notification.due_at = None;
+        return;
+    }
+    notification.due_at = Some(now + LEASE);
     cx.effect(Send {
         id,
         attempt: notification.attempts,
@@ -198,7 +218,7 @@ fn pause(attempts: i32) -> Duration {
 }
 
 /// A timer found the row past `due_at`; under its lock it may be another one.
-fn due(set: &mut Set, id: Uuid, cx: &mut Context) {
+fn due(carriers: Carriers, set: &mut Set, id: Uuid, cx: &mut Context) {
     let now = cx.now();
     let row = set.notifications.get(&id);
     let Some(row) = row.filter(|n| n.status == Status::Queued && n.due_at.is_some_and(|due_at| due_at <= now)) else {
@@ -206,7 +226,7 @@ fn due(set: &mut Set, id: Uuid, cx: &mut Context) {
         return;
     };
     if row.attempts < MAX_ATTEMPTS {
-        attempt(set, id, cx);
+        attempt(carriers, set, id, cx);
     } else if let Some(notification) = set.notifications.change(&id) {
         notification.status = Status::Failed;
         notification.last_error = Some("the last attempt was never answered".to_owned());
@@ -215,7 +235,7 @@ fn due(set: &mut Set, id: Uuid, cx: &mut Context) {
 }
 
 /// By itself a queued message goes out, too, but perhaps not before its next pause is over.
-fn resend(set: &mut Set, id: Uuid, cx: &mut Context) -> Reply {
+fn resend(carriers: Carriers, set: &mut Set, id: Uuid, cx: &mut Context) -> Reply {
     let soon = cx.now() + LEASE;
     let Some(row) = set.notifications.get(&id) else { return Reply::NotFound };
     // Whoever sends it now has a lease, which ends soon.
@@ -226,7 +246,7 @@ fn resend(set: &mut Set, id: Uuid, cx: &mut Context) -> Reply {
             notification.last_error = None;
             notification.sent_at = None;
         }
-        attempt(set, id, cx);
+        attempt(carriers, set, id, cx);
     }
     set.notifications.get(&id).cloned().map_or(Reply::NotFound, |n| Reply::Queued(Box::new(n)))
 }

@@ -1,9 +1,9 @@
-//! Messages on their way out: by SMTP where a server is given, else into the log.
+//! Messages on their way out, by SMTP.
 
-use crate::domain::{Channel, Command, Send};
+use crate::domain::{Command, Send};
 use anyhow::Context;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use std::time::Duration;
@@ -12,18 +12,14 @@ use tokio::time::timeout;
 /// How long one message may take, all answers of its server together: less than its lease.
 const SEND_BOUND: Duration = Duration::from_secs(20);
 
-/// How e-mail leaves the house. SMS always goes into the log.
+/// How e-mail leaves the house.
 #[derive(Clone)]
-pub enum Transport {
-    /// Records the message as sent.
-    Log,
-    Smtp {
-        server: AsyncSmtpTransport<Tokio1Executor>,
-        from: Mailbox,
-    },
+pub struct Mail {
+    server: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
 }
 
-impl Transport {
+impl Mail {
     /// `smtp_url`: `smtp://user:password@host:port`, what is special in the credentials percent-encoded.
     ///
     /// - `smtps://…`: TLS from the start
@@ -34,26 +30,18 @@ impl Transport {
     ///
     /// # Errors
     /// The URL or the sender can't be read.
-    pub fn new(smtp_url: Option<&str>, from: &str) -> anyhow::Result<Self> {
-        let Some(url) = smtp_url else { return Ok(Self::Log) };
+    pub fn new(smtp_url: &str, from: &str) -> anyhow::Result<Self> {
         // The cause could repeat the password.
         let server =
-            AsyncSmtpTransport::<Tokio1Executor>::from_url(url).ok().context("SMTP_URL is no URL of a server")?;
+            AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp_url).ok().context("SMTP_URL is no URL of a server")?;
         let server = server.timeout(Some(SEND_BOUND)).build();
-        Ok(Self::Smtp { server, from: from.parse().context("SMTP_FROM is no mailbox")? })
+        Ok(Self { server, from: from.parse().context("SMTP_FROM is no mailbox")? })
     }
 
     /// Sends one message; the result is the command that records it.
     pub async fn send(self, send: Send) -> Command {
         let Send { id, attempt, .. } = send;
-        let done = match (&self, send.channel) {
-            (Self::Smtp { server, from }, Channel::Email) => mail(server, from, send).await,
-            (Self::Log, _) | (_, Channel::Sms) => {
-                tracing::debug!(notification = %id, channel = send.channel.as_str(), "recorded as sent");
-                Ok(())
-            }
-        };
-        match done {
+        match mail(&self.server, &self.from, send).await {
             Ok(()) => Command::Sent { id, attempt },
             Err(Refused { for_good, error }) => {
                 tracing::warn!(notification = %id, attempt, for_good, error, "a message was not sent");
@@ -84,16 +72,19 @@ async fn mail(server: &AsyncSmtpTransport<Tokio1Executor>, from: &Mailbox, send:
 }
 
 fn message(from: &Mailbox, send: Send) -> Result<Message, Refused> {
-    let body = MultiPart::alternative_plain_html(send.rendered.body, send.rendered.html.unwrap_or_default());
-    Message::builder()
+    let builder = Message::builder()
         // The same for every attempt, so that a server can tell a repeat (RFC 5322, section 3.6.4).
         .message_id(Some(format!("<{}@{}>", send.id, from.email.domain())))
         .header(AutoSubmitted)
         .from(from.clone())
         .to(send.recipient.parse().map_err(|error: lettre::address::AddressError| Refused::for_good(&error))?)
-        .subject(send.rendered.subject.unwrap_or_default())
-        .multipart(body)
-        .map_err(|error| Refused::for_good(&error))
+        .subject(send.rendered.subject.unwrap_or_default());
+    let message = match send.rendered.html {
+        Some(html) => builder.multipart(MultiPart::alternative_plain_html(send.rendered.body, html)),
+        // It was recorded while nobody carried e-mail, and is sent again.
+        None => builder.singlepart(SinglePart::plain(send.rendered.body)),
+    };
+    message.map_err(|error| Refused::for_good(&error))
 }
 
 /// Whether the server will never take this message (RFC 5321, section 4.2.1). That it does not like our credentials (53x,

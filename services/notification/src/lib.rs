@@ -19,12 +19,13 @@ pub mod store;
 pub use config::Config;
 pub use http::openapi;
 
-use crate::effects::Transport;
+use crate::domain::Carriers;
+use crate::effects::Mail;
 use crate::http::App;
 use crate::store::Notifications;
 use anyhow::Context;
 use clap::Parser;
-use engine::{Engine, Settings, Timer};
+use engine::{Engine, Perform, Settings, Timer};
 use service_kit::config::Secret;
 use service_kit::{Service, auth, db};
 use std::sync::Arc;
@@ -50,18 +51,21 @@ pub fn serve() -> anyhow::Result<()> {
 /// What keeps it from starting: the configuration, the database, the address. Or its writer ended by itself.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Config { common, smtp_url, smtp_from } = config;
-    let transport = Transport::new(smtp_url.as_ref().map(Secret::expose), &smtp_from)?;
+    let mail = smtp_url.as_ref().map(Secret::expose).map(|url| Mail::new(url, &smtp_from)).transpose()?;
+    let carriers = Carriers { email: mail.is_some() };
     let pool = db::open(&common.database, sqlx::migrate!("../../migrations/notification"), &shutdown).await?;
     let settings = Settings {
         subscriptions: kafka::subscriptions(),
         timers: vec![Timer::new("due", LOOK_EVERY, |pool, now, limit| Box::pin(store::due(pool, now, limit)))],
-        perform: Some(Arc::new(move |send| {
-            let sending = transport.clone().send(send);
-            Box::pin(async move { Some(sending.await) })
-        })),
+        perform: mail.map(|mail| -> Perform<Notifications> {
+            Arc::new(move |send| {
+                let sending = mail.clone().send(send);
+                Box::pin(async move { Some(sending.await) })
+            })
+        }),
         ..common.engine_settings(pool.clone())?
     };
-    let engine = Engine::start(Notifications, settings).context("starting the engine")?;
+    let engine = Engine::start(Notifications { carriers }, settings).context("starting the engine")?;
     let verifier = auth::remote(&common.oidc, &shutdown)?;
     let app = App { pool, writer: engine.writer() };
     Service::new("notification", &common, openapi(), http::router(app))

@@ -4,7 +4,7 @@ mod load;
 pub mod reads;
 mod save;
 
-use crate::domain::{self, Command, Context, Reply, Send, Set};
+use crate::domain::{self, Carriers, Command, Context, Reply, Send, Set};
 use common::trace::Trace;
 use engine::{Due, Machine, Poison};
 use sqlx::{PgConnection, PgPool};
@@ -12,7 +12,9 @@ use time::OffsetDateTime;
 
 /// What the engine runs.
 #[derive(Debug, Clone, Copy)]
-pub struct Notifications;
+pub struct Notifications {
+    pub carriers: Carriers,
+}
 
 impl Machine for Notifications {
     const NAME: &'static str = "notification-service";
@@ -26,7 +28,7 @@ impl Machine for Notifications {
     }
 
     fn apply(&self, set: &mut Set, command: &Command, cx: &mut Context) -> Result<Reply, Poison> {
-        domain::apply(set, command, cx)
+        domain::apply(self.carriers, set, command, cx)
     }
 
     async fn save(&self, db: &mut PgConnection, set: &Set) -> Result<(), sqlx::Error> {

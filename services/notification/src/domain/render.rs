@@ -12,7 +12,7 @@ pub struct Rendered {
     /// Of an e-mail.
     pub subject: Option<String>,
     pub body: String,
-    /// Of an e-mail: the same, as HTML.
+    /// Of an e-mail that goes out: the same, as HTML.
     pub html: Option<String>,
 }
 
@@ -51,9 +51,9 @@ struct Line<'a> {
     total: String,
 }
 
-/// What `asked` says in `channel`.
+/// What `asked` says in `channel`; of an e-mail also `with_html`.
 #[must_use]
-pub fn render(asked: &NotificationRequested, channel: Channel) -> Rendered {
+pub fn render(asked: &NotificationRequested, channel: Channel, with_html: bool) -> Rendered {
     let vars = &asked.vars;
     let total = vars.total.to_string();
     let number = &asked.order_number;
@@ -74,7 +74,7 @@ pub fn render(asked: &NotificationRequested, channel: Channel) -> Rendered {
     Rendered {
         subject: Some(subject.to_owned()),
         body: fill("mail.txt", context.clone()),
-        html: Some(fill("mail.html", context)),
+        html: with_html.then(|| fill("mail.html", context)),
     }
 }
 

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 const NOW: OffsetDateTime = datetime!(2031-01-01 12:00 UTC);
+const OUT: Carriers = Carriers { email: true };
 const ORDER: Uuid = Uuid::from_u128(1 << 64);
 
 fn asked(template: Template) -> NotificationRequested {
@@ -38,7 +39,7 @@ fn row(status: Status) -> (Set, Uuid) {
     let mut set = Set::default();
     let mut asked = asked(Template::OrderPlaced);
     asked.contact.phone = None;
-    apply(&mut set, &Command::Requested(Box::new(asked)), &mut context(NOW)).unwrap();
+    apply(OUT, &mut set, &Command::Requested(Box::new(asked)), &mut context(NOW)).unwrap();
     let mut row = set.notifications.iter().next().unwrap().1.clone();
     row.status = status;
     row.due_at = row.due_at.filter(|_| status == Status::Queued);
@@ -50,7 +51,7 @@ fn row(status: Status) -> (Set, Uuid) {
 fn after(status: Status, command: fn(Uuid) -> Command, at: OffsetDateTime) -> (Status, Option<Duration>, usize) {
     let (mut set, id) = row(status);
     let mut cx = context(at);
-    apply(&mut set, &command(id), &mut cx).unwrap();
+    apply(OUT, &mut set, &command(id), &mut cx).unwrap();
     let row = set.notifications.get(&id).unwrap();
     (row.status, row.due_at.map(|due_at| due_at - at), cx.take_effects().len())
 }
@@ -86,7 +87,7 @@ fn the_table_of_transitions() {
     ] {
         assert_eq!(after(from, command, at), wanted, "{from:?}: {:?} at {at}", command(Uuid::nil()));
     }
-    let reply = apply(&mut Set::default(), &Command::Resend { id: ORDER }, &mut context(NOW)).unwrap();
+    let reply = apply(OUT, &mut Set::default(), &Command::Resend { id: ORDER }, &mut context(NOW)).unwrap();
     assert_eq!(reply, Reply::NotFound);
 }
 
@@ -98,12 +99,12 @@ fn a_message_that_never_goes_out_fails_after_some_attempts() {
     while let Some(due_at) = set.notifications.get(&id).unwrap().due_at {
         at = due_at;
         let mut cx = context(at);
-        apply(&mut set, &Command::Due { id }, &mut cx).unwrap();
+        apply(OUT, &mut set, &Command::Due { id }, &mut cx).unwrap();
         for send in cx.take_effects() {
             attempts += 1;
             let error = "\0 421 later".to_owned();
             let failed = Command::TriedInVain { id, attempt: send.attempt, for_good: false, error };
-            apply(&mut set, &failed, &mut context(at)).unwrap();
+            apply(OUT, &mut set, &failed, &mut context(at)).unwrap();
         }
     }
     let row = set.notifications.get(&id).unwrap();
@@ -118,13 +119,13 @@ fn a_long_pause_is_cut_short_by_resend() {
     while pause <= LEASE {
         let attempt = set.notifications.get(&id).unwrap().attempts;
         let failed = Command::TriedInVain { id, attempt, for_good: false, error: "421 later".to_owned() };
-        apply(&mut set, &failed, &mut context(at)).unwrap();
+        apply(OUT, &mut set, &failed, &mut context(at)).unwrap();
         let due_at = set.notifications.get(&id).unwrap().due_at.unwrap();
         (pause, at) = (due_at - at, if due_at - at > LEASE { at } else { due_at });
-        apply(&mut set, &Command::Due { id }, &mut context(at)).unwrap();
+        apply(OUT, &mut set, &Command::Due { id }, &mut context(at)).unwrap();
     }
     let mut cx = context(at);
-    apply(&mut set, &Command::Resend { id }, &mut cx).unwrap();
+    apply(OUT, &mut set, &Command::Resend { id }, &mut cx).unwrap();
     let sends = cx.take_effects();
     assert_eq!(sends.iter().map(|send| send.attempt).collect::<Vec<_>>(), [1]);
 }
@@ -133,25 +134,40 @@ fn a_long_pause_is_cut_short_by_resend() {
 fn each_channel_is_told_once() {
     let (mut set, mut cx) = (Set::default(), context(NOW));
     for _ in 0..3 {
-        apply(&mut set, &Command::Requested(Box::new(asked(Template::OrderPlaced))), &mut cx).unwrap();
+        apply(OUT, &mut set, &Command::Requested(Box::new(asked(Template::OrderPlaced))), &mut cx).unwrap();
     }
     let sends = cx.take_effects();
-    assert_eq!(sends.iter().map(|send| send.channel).collect::<Vec<_>>(), [Channel::Email, Channel::Sms]);
+    assert_eq!(sends.iter().map(|send| send.channel).collect::<Vec<_>>(), [Channel::Email]);
     assert_eq!(set.notifications.inserted().count(), 2);
+}
+
+#[test]
+fn what_nobody_carries_is_recorded_as_sent() {
+    let (mut set, mut cx) = (Set::default(), context(NOW));
+    let nobody = Carriers { email: false };
+    apply(nobody, &mut set, &Command::Requested(Box::new(asked(Template::OrderPlaced))), &mut cx).unwrap();
+    let told: Vec<_> = set.notifications.inserted().map(|n| (n.channel, n.status, n.attempts, n.sent_at)).collect();
+    let sent = |channel| (channel, Status::Sent, 1, Some(NOW));
+    assert_eq!(told, [sent(Channel::Email), sent(Channel::Sms)]);
+    assert!(set.notifications.inserted().all(|n| n.due_at.is_none() && n.html.is_none() && !n.body.is_empty()));
+    assert_eq!(cx.take_effects(), []);
+    let (mut set, id) = row(Status::Failed);
+    apply(nobody, &mut set, &Command::Resend { id }, &mut context(NOW)).unwrap();
+    assert_eq!(set.notifications.get(&id).unwrap().status, Status::Sent);
 }
 
 #[test]
 fn every_template_says_something() {
     for template in Template::ALL {
-        let mail = render(&asked(template), Channel::Email);
+        let mail = render(&asked(template), Channel::Email, true);
         let (subject, html) = (mail.subject.unwrap(), mail.html.unwrap());
         assert!(!subject.is_empty() && !subject.contains(['\n', '{']), "{subject}");
         assert!(mail.body.contains("7QK3-M9XW-2FTD") && !mail.body.contains("{{"), "{}", mail.body);
         assert!(html.contains("Salt &amp; &lt;pepper&gt;") && !html.contains("<pepper>"), "{html}");
-        let sms = render(&asked(template), Channel::Sms);
+        let sms = render(&asked(template), Channel::Sms, false);
         assert!(sms.subject.is_none() && sms.html.is_none() && !sms.body.is_empty());
     }
-    let placed = render(&asked(Template::OrderPlaced), Channel::Email);
+    let placed = render(&asked(Template::OrderPlaced), Channel::Email, true);
     assert_eq!(placed.subject.as_deref(), Some("We have your order 7QK3-M9XW-2FTD"));
     assert!(placed.body.contains("2 x Salt & <pepper>: 19.99 USD"), "{}", placed.body);
 }
@@ -178,7 +194,7 @@ proptest! {
                 }
             };
             once_sent |= matches!(command, Command::Sent { .. });
-            apply(&mut set, &command, &mut context(at)).unwrap();
+            apply(OUT, &mut set, &command, &mut context(at)).unwrap();
             let row = set.notifications.get(&id).unwrap();
             prop_assert_eq!(once_sent, row.status == Status::Sent);
             prop_assert!(row.attempts <= MAX_ATTEMPTS);
@@ -202,11 +218,11 @@ proptest! {
             // Ids go on from batch to batch.
             let mut cx = context(NOW);
             for n in order {
-                apply(&mut set, &request(*n), &mut cx).unwrap();
+                apply(OUT, &mut set, &request(*n), &mut cx).unwrap();
                 for send in cx.take_effects() {
                     sent += 1;
                     let done = Command::Sent { id: send.id, attempt: send.attempt };
-                    apply(&mut set, &done, &mut cx).unwrap();
+                    apply(OUT, &mut set, &done, &mut cx).unwrap();
                 }
             }
             let mut rows: Vec<Notification> =
@@ -215,7 +231,7 @@ proptest! {
             (rows, sent)
         };
         let (straight, sent) = end(&(0..12).collect::<Vec<_>>());
-        prop_assert_eq!((straight.len(), sent), (24, 24), "by e-mail and by SMS");
+        prop_assert_eq!((straight.len(), sent), (24, 12), "by e-mail and by SMS, which nobody carries");
         prop_assert!(straight.iter().all(|row| row.status == Status::Sent));
         let wild: Vec<i32> = dealt.into_iter().chain(again).collect();
         prop_assert_eq!(end(&wild), (straight, sent));
