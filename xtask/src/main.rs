@@ -1,5 +1,6 @@
 //! The commands of this repository: `cargo xtask --help`.
 
+mod bench;
 mod cargo;
 mod check;
 mod detached;
@@ -55,6 +56,8 @@ enum Command {
     Saga(SagaArgs),
     /// Starts Keycloak with the demo realm, for a fleet without the built-in issuer; Ctrl-C stops it
     Keycloak,
+    /// Measures a fleet on this machine, in release builds; see docs/performance
+    Bench(bench::BenchArgs),
     /// Checks everything that CI checks before the tests
     Check,
     /// Makes openapi/*.json anew
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Test { faults, args, .. } => test(faults, &args),
         Command::Saga(args) => saga(&args),
         Command::Keycloak => keycloak::run(),
+        Command::Bench(args) => bench::bench(&args),
         Command::Check => check::check(),
         Command::Openapi { check: true } => generated::check(),
         Command::Openapi { check: false } => generated::write(),

@@ -47,9 +47,9 @@ pub(crate) struct Services {
     replicas: Vec<Replica>,
 }
 
-/// Builds all five, and the demo beside them, and tells the folder of their programs.
+/// Builds all five, the demo and the benchmark beside them, and tells the folder of their programs.
 pub(crate) fn build(release: bool) -> Result<PathBuf> {
-    let mut words = vec!["build", "--package", "testkit"];
+    let mut words = vec!["build", "--package", "testkit", "--package", "bench"];
     for (name, _) in SERVICES {
         words.extend(["--package", name]);
     }

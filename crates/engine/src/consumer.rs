@@ -73,6 +73,10 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.kafka.error(error, reason);
     }
+
+    fn stats_raw(&self, report: &[u8]) {
+        self.kafka.stats_raw(report);
+    }
 }
 
 impl ConsumerContext for Context {}

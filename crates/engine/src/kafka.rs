@@ -2,11 +2,12 @@
 
 use crate::health::Health;
 use common::events::{TOPICS, Topic};
+use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{ClientContext, Statistics};
+use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +72,13 @@ impl KafkaSettings {
     }
 }
 
+/// What is counted of librdkafka's statistics: a client, and the requests that it has sent (`STATISTICS.md`).
+#[derive(Deserialize)]
+struct Requests {
+    name: String,
+    tx: u64,
+}
+
 /// Tells the health of what librdkafka sees.
 pub(crate) struct KafkaContext {
     pub(crate) health: Arc<Health>,
@@ -84,7 +92,12 @@ impl ClientContext for KafkaContext {
         tracing::debug!(%error, reason, "librdkafka");
     }
 
-    fn stats(&self, _: Statistics) {}
+    /// Told only where `statistics.interval.ms` is set. The whole report is large, and only one figure is wanted.
+    fn stats_raw(&self, report: &[u8]) {
+        if let Ok(Requests { name, tx }) = serde_json::from_slice(report) {
+            metrics::counter!("rtoms_kafka_requests_total", "client" => name).absolute(tx);
+        }
+    }
 }
 
 /// Makes every topic that is missing; one that exists stays as it is.

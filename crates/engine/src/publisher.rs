@@ -77,6 +77,10 @@ impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         self.kafka.error(error, reason);
     }
+
+    fn stats_raw(&self, report: &[u8]) {
+        self.kafka.stats_raw(report);
+    }
 }
 
 impl ProducerContext for Deliveries {

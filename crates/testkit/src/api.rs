@@ -16,7 +16,7 @@ use uuid::Uuid;
 const IDLE: Duration = Duration::from_secs(3);
 
 /// The five services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
     Product,
     Payment,

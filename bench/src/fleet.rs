@@ -1,0 +1,189 @@
+//! The stack on a throw-away folder and the five services as their own programs, as an installation has them.
+
+use anyhow::{Context, Result, ensure};
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use stack::ports::free_ports;
+use stack::probe::ready;
+use stack::process::{Process, Signal};
+use stack::{Options, Ports, Stack};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use testkit::api::{Api, Service};
+
+const READY_BOUND: Duration = Duration::from_secs(60);
+const STOP_BOUND: Duration = Duration::from_secs(20);
+/// Without it librdkafka does not tell how many requests it sends.
+const KAFKA_STATISTICS: &str = "statistics.interval.ms=1000";
+/// Longer than any run.
+const TOKENS_LIVE_S: &str = "86400";
+
+/// The order service issues the tokens, without whose keys no other is ready.
+const START_ORDER: [Service; 5] =
+    [Service::Order, Service::Product, Service::Inventory, Service::Payment, Service::Notification];
+
+pub(crate) struct Fleet {
+    pub(crate) api: Api,
+    /// As the superuser, for what only the database knows.
+    pub(crate) db: PgPool,
+    services: Vec<Running>,
+    programs: PathBuf,
+    ports: BTreeMap<Service, u16>,
+    stack: Stack,
+    dir: TempDir,
+}
+
+struct Running {
+    service: Service,
+    process: Process,
+    /// From its start to `/readyz`, in milliseconds.
+    started_in_ms: f64,
+}
+
+impl Fleet {
+    /// `programs`: the folder of the services' binaries.
+    pub(crate) async fn start(programs: &Path) -> Result<Self> {
+        let dir = stack::throwaway_dir()?;
+        let options =
+            Options { dir: dir.path().to_owned(), jars: stack::jars_of(&stack::checkout()), ports: Ports::free()? };
+        let mut stack =
+            tokio::task::spawn_blocking(move || Stack::start(&options, &|what| eprintln!("{what}"))).await??;
+        // The commits' own time is when an order was confirmed.
+        let url = stack.postgres.superuser_url();
+        let db = PgPoolOptions::new().max_connections(2).connect_lazy(&url)?;
+        sqlx::query("ALTER SYSTEM SET track_commit_timestamp = on").execute(&db).await?;
+        db.close().await;
+        stack.postgres.server.restart()?;
+        let db = PgPoolOptions::new().max_connections(2).connect(&url).await?;
+        let ports: [u16; 5] = free_ports()?;
+        let ports: BTreeMap<Service, u16> = Service::ALL.into_iter().zip(ports).collect();
+        let urls = ports.iter().map(|(service, port)| (*service, vec![format!("http://127.0.0.1:{port}")]));
+        let api = Api::new(urls.collect())?;
+        let mut fleet = Self { api, db, services: Vec::new(), programs: programs.to_owned(), ports, stack, dir };
+        // The first start makes the tables.
+        fleet.start_services(&[])?;
+        fleet.restart_services(&[])?;
+        Ok(fleet)
+    }
+
+    /// Stops all services in good order and starts them with `env` on top of their own; what is empty is left out.
+    pub(crate) fn restart_services(&mut self, env: &[(&str, &str)]) -> Result<()> {
+        for running in &self.services {
+            // One that is gone needs no telling, and is missed below.
+            let _ = running.process.signal(Signal::Term);
+        }
+        for mut running in self.services.drain(..) {
+            running.process.stop(STOP_BOUND);
+        }
+        self.start_services(env)
+    }
+
+    fn start_services(&mut self, env: &[(&str, &str)]) -> Result<()> {
+        for service in START_ORDER {
+            let (name, port) = (service.name(), self.ports[&service]);
+            let mut command = self.command(service);
+            command.env("HTTP_ADDR", format!("127.0.0.1:{port}"));
+            for (name, value) in env {
+                if value.is_empty() {
+                    command.env_remove(name);
+                } else {
+                    command.env(name, value);
+                }
+            }
+            let log = self.dir.path().join(format!("{name}.log"));
+            let began = Instant::now();
+            let process = Process::start(&command, Signal::Term, None, &log)?;
+            process.wait_until(name, READY_BOUND, || ready(port))?;
+            let started_in_ms = began.elapsed().as_secs_f64() * 1000.0;
+            self.services.push(Running { service, process, started_in_ms });
+        }
+        Ok(())
+    }
+
+    fn command(&self, service: Service) -> Command {
+        let mut command = Command::new(self.programs.join(service.name()));
+        self.stack.introduce(service.name(), &mut command);
+        let issuer = format!("http://127.0.0.1:{}", self.ports[&Service::Order]);
+        command.env("OIDC_ISSUER", issuer).env("LOG", "warn").env("KAFKA_PROPERTIES", KAFKA_STATISTICS);
+        if service == Service::Order {
+            // For its two users; the catalogue is our own.
+            command.env("RTOMS_DEMO", "true").env("ACCESS_TOKEN_TTL_S", TOKENS_LIVE_S);
+        }
+        command
+    }
+
+    pub(crate) fn address(&self, service: Service) -> String {
+        format!("127.0.0.1:{}", self.ports[&service])
+    }
+
+    pub(crate) fn pids(&self) -> BTreeMap<String, u32> {
+        let services = self.services.iter().map(|running| (running.service.name().to_owned(), running.process.pid()));
+        let Stack { postgres, redis, kafka } = &self.stack;
+        let servers = [&postgres.server, &redis.server, &kafka.server];
+        services.chain(servers.map(|server| (server.name().to_owned(), server.pid()))).collect()
+    }
+
+    /// Resident memory of each service, in MB.
+    pub(crate) fn resident_mb(&self) -> BTreeMap<String, f64> {
+        let of =
+            |running: &Running| (running.service.name().to_owned(), crate::usage::resident_mb(running.process.pid()));
+        self.services.iter().map(of).collect()
+    }
+
+    /// From start to ready, in milliseconds, where the tables are there.
+    pub(crate) fn started_in_ms(&self) -> BTreeMap<String, f64> {
+        self.services.iter().map(|running| (running.service.name().to_owned(), running.started_in_ms)).collect()
+    }
+
+    /// The services' own audits, and what they can't compare: every order ended, and was told of.
+    pub(crate) async fn audit(&self) -> Result<()> {
+        for service in Service::ALL {
+            let mut command = Command::new(self.programs.join(service.name()));
+            self.stack.introduce(service.name(), &mut command);
+            command.arg("audit").env("AUDIT_GRACE_S", "0");
+            testkit::audit::run(service, command).await?;
+        }
+        let row: (i64, i64, i64, i64) = sqlx::query_as(
+            r#"SELECT (SELECT count(*) FROM "order".orders WHERE status NOT IN ('confirmed', 'rejected', 'payment_failed')),
+                   (SELECT count(*) FROM "order".orders WHERE status = 'confirmed')
+                       - (SELECT count(*) FROM provider.provider_charges WHERE status = 'captured'),
+                   (SELECT count(*) FROM "order".order_timeline WHERE to_status <> 'reserved')
+                       - (SELECT count(*) FROM notification.notifications),
+                   (SELECT count(*) FROM notification.notifications WHERE status <> 'sent')"#,
+        )
+        .fetch_one(&self.db)
+        .await?;
+        ensure!(
+            row == (0, 0, 0, 0),
+            "orders under way, captures missing, messages missing, messages not sent: {row:?}"
+        );
+        Ok(())
+    }
+
+    /// Where the logs are, until the run ends.
+    pub(crate) fn logs(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Waits until nothing is under way, for `bound` at most; how long that took.
+    pub(crate) async fn drained(&self, bound: Duration) -> Result<Duration> {
+        let began = Instant::now();
+        loop {
+            let open: i64 = sqlx::query_scalar(
+                r#"SELECT (SELECT count(*) FROM "order".orders WHERE due_at IS NOT NULL)
+                       + (SELECT count(*) FROM "order".order_timeline WHERE to_status <> 'reserved')
+                       - (SELECT count(*) FROM notification.notifications WHERE status = 'sent')"#,
+            )
+            .fetch_one(&self.db)
+            .await
+            .context("asking what is under way")?;
+            if open == 0 {
+                return Ok(began.elapsed());
+            }
+            ensure!(began.elapsed() < bound, "{open} orders or messages are still under way after {bound:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The process that sends. One thread sleeps until the next request is due, another one runs all connections; it has
+//! nothing else to do, so that its own lateness is small and told.
+
+use crate::load::{Load, Placed, Request, Sent};
+use crate::quantiles::Quantiles;
+use anyhow::{Context, Result};
+use async_channel::{Receiver, Sender, unbounded};
+use bytes::Bytes;
+use futures::future::join_all;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// How long an answer may take.
+const ANSWER_BOUND: Duration = Duration::from_secs(20);
+/// The connections are made before the first request is due.
+const WARM_UP: Duration = Duration::from_millis(500);
+const LATE: Duration = Duration::from_millis(1);
+
+/// Sends the load that stands in `path`, and writes what came of it to standard output.
+///
+/// # Errors
+/// The load can't be read, or no connection be made.
+pub(crate) fn run(path: &Path) -> Result<()> {
+    let load: Load = serde_json::from_slice(&std::fs::read(path)?).context("the load can't be read")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut sent = LocalSet::new().block_on(&runtime, send(load))?;
+    sent.cpu_us = own_cpu_us();
+    serde_json::to_writer(std::io::stdout().lock(), &sent)?;
+    Ok(())
+}
+
+/// A request whose time has come.
+struct Due {
+    request: usize,
+    at: Instant,
+}
+
+#[derive(Default)]
+struct Tally {
+    requests: u64,
+    late: u64,
+    latest_us: u64,
+    statuses: BTreeMap<u16, u64>,
+    accept_us: Vec<u64>,
+    orders: Vec<Placed>,
+}
+
+/// The two clocks at one moment.
+#[derive(Clone, Copy)]
+struct Clock {
+    instant: Instant,
+    wall_us: i64,
+}
+
+impl Clock {
+    fn wall_us(self, at: Instant) -> i64 {
+        self.wall_us + i64::try_from(at.saturating_duration_since(self.instant).as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+async fn send(load: Load) -> Result<Sent> {
+    let count = (load.rate * load.seconds).round().max(1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of requests")]
+    let count = count as u64;
+    let requests: Rc<Vec<Prepared>> = Rc::new(load.requests.iter().map(Prepared::of).collect::<Result<_>>()?);
+    let mut queues: BTreeMap<&str, Sender<Due>> = BTreeMap::new();
+    let tally = Rc::new(RefCell::new(Tally::default()));
+    let wall_us = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
+    let clock = Clock { instant: Instant::now(), wall_us: i64::try_from(wall_us)? };
+    let mut connections = Vec::new();
+    for request in &load.requests {
+        if queues.contains_key(request.address.as_str()) {
+            continue;
+        }
+        let (queue, due) = unbounded();
+        queues.insert(&request.address, queue);
+        for _ in 0..load.connections {
+            let line = Line {
+                address: request.address.clone(),
+                requests: Rc::clone(&requests),
+                tally: Rc::clone(&tally),
+                clock,
+            };
+            connections.push(tokio::task::spawn_local(line.run(due.clone())));
+        }
+    }
+    let start = Instant::now() + WARM_UP;
+    let (ticks, ticked) = unbounded();
+    let (rate, turns) = (load.rate, load.turns);
+    let pacer = thread::spawn(move || pace(start, rate, count, &turns, &ticks));
+    while let Ok(due) = ticked.recv().await {
+        let late = due.at.elapsed();
+        {
+            let mut tally = tally.borrow_mut();
+            tally.requests += 1;
+            tally.late += u64::from(late > LATE);
+            tally.latest_us = tally.latest_us.max(micros(late));
+        }
+        if let Some(queue) = queues.get(load.requests[due.request].address.as_str()) {
+            queue.send(due).await?;
+        }
+    }
+    drop(queues);
+    join_all(connections).await;
+    pacer.join().ok().context("the pacer panicked")?;
+    let Tally { requests, late, latest_us, statuses, accept_us, orders } = tally.take();
+    Ok(Sent {
+        requests,
+        late,
+        latest_us,
+        statuses,
+        accept: Quantiles::of(accept_us),
+        orders,
+        cpu_us: 0,
+        first_due_us: clock.wall_us(start),
+        last_due_us: clock.wall_us(start + Duration::from_secs_f64((count - 1) as f64 / rate)),
+    })
+}
+
+/// Tells of each request when it is due, never before.
+fn pace(start: Instant, rate: f64, count: u64, turns: &[u32], ticks: &Sender<Due>) {
+    for (k, turn) in (0..count).zip(turns.iter().cycle()) {
+        let at = start + Duration::from_secs_f64(k as f64 / rate);
+        let wait = at.saturating_duration_since(Instant::now());
+        if !wait.is_zero() {
+            thread::sleep(wait);
+        }
+        if ticks.try_send(Due { request: *turn as usize, at }).is_err() {
+            return;
+        }
+    }
+}
+
+/// One connection, which sends one request at a time.
+struct Line {
+    address: String,
+    requests: Rc<Vec<Prepared>>,
+    tally: Rc<RefCell<Tally>>,
+    clock: Clock,
+}
+
+impl Line {
+    async fn run(self, due: Receiver<Due>) {
+        let mut connection = self.connect().await.ok();
+        while let Ok(due) = due.recv().await {
+            let answered = match &mut connection {
+                Some(connection) => {
+                    let answered = ask(connection, &self.requests[due.request]);
+                    timeout(ANSWER_BOUND, answered).await.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer")))
+                }
+                None => Err(anyhow::anyhow!("no connection")),
+            };
+            let answered_at = Instant::now();
+            if answered.is_err() {
+                connection = self.connect().await.ok();
+            }
+            let (status, order) = answered.unwrap_or((0, None));
+            let mut tally = self.tally.borrow_mut();
+            *tally.statuses.entry(status).or_default() += 1;
+            if (200..400).contains(&status) {
+                tally.accept_us.push(micros(answered_at - due.at));
+            }
+            if let Some(order_id) = order {
+                let (due_us, accepted_us) = (self.clock.wall_us(due.at), self.clock.wall_us(answered_at));
+                tally.orders.push(Placed { order_id, due_us, accepted_us });
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
+        let stream = timeout(ANSWER_BOUND, TcpStream::connect(&self.address)).await??;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::task::spawn_local(connection);
+        Ok(sender)
+    }
+}
+
+/// The status, and the id of the order that was placed.
+async fn ask(connection: &mut SendRequest<Full<Bytes>>, prepared: &Prepared) -> Result<(u16, Option<Uuid>)> {
+    connection.ready().await?;
+    let mut request = http::Request::new(Full::new(prepared.body.clone()));
+    *request.method_mut() = prepared.head.method.clone();
+    *request.uri_mut() = prepared.head.uri.clone();
+    *request.headers_mut() = prepared.head.headers.clone();
+    let response = connection.send_request(request).await?;
+    let status = response.status().as_u16();
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let order = location.and_then(|path| path.strip_prefix("/v1/orders/")).and_then(|id| id.parse().ok());
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    Ok((status, order))
+}
+
+/// A request whose head is only copied.
+struct Prepared {
+    head: http::request::Parts,
+    body: Bytes,
+}
+
+impl Prepared {
+    fn of(request: &Request) -> Result<Self> {
+        let mut builder = http::Request::builder().method(request.method.as_str()).uri(&request.path);
+        builder = builder.header(HOST, &request.address);
+        if let Some(token) = &request.token {
+            builder = builder.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if !request.body.is_empty() {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+        }
+        let (head, ()) = builder.body(())?.into_parts();
+        Ok(Self { head, body: Bytes::from(request.body.clone()) })
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Processor time of this process so far (`proc(5)`: in nanoseconds, of all its threads).
+fn own_cpu_us() -> u64 {
+    crate::usage::cpu_us_of(std::process::id())
+}

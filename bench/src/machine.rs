@@ -1,0 +1,72 @@
+//! The machine that was measured, and what ran on it.
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// `pg_test_fsync` tries many ways, each for a second.
+const FSYNC_BOUND: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
+    pub(crate) memory_gib: f64,
+    pub(crate) kernel: String,
+    pub(crate) postgres: String,
+    /// How many times a second 8 KiB are written and synced with fdatasync, where `pg_test_fsync` tells.
+    pub(crate) fdatasync_per_s: Option<f64>,
+}
+
+impl Machine {
+    pub(crate) async fn look(db: &sqlx::PgPool, dir: &Path) -> Result<Self> {
+        let cpu = fs::read_to_string("/proc/cpuinfo")?;
+        let memory = fs::read_to_string("/proc/meminfo")?;
+        let after = |text: &str, name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            line.trim_start_matches([' ', '\t', ':']).trim().to_owned()
+        };
+        let kb: f64 =
+            after(&memory, "MemTotal").split_whitespace().next().and_then(|kb| kb.parse().ok()).unwrap_or(f64::NAN);
+        Ok(Self {
+            cpu: after(&cpu, "model name"),
+            cores: std::thread::available_parallelism()?.get(),
+            memory_gib: kb / 1024.0 / 1024.0,
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            postgres: sqlx::query_scalar("SHOW server_version").fetch_one(db).await?,
+            fdatasync_per_s: fdatasync_per_s(db, dir).await,
+        })
+    }
+}
+
+async fn fdatasync_per_s(db: &sqlx::PgPool, dir: &Path) -> Option<f64> {
+    let bin: String =
+        sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'").fetch_one(db).await.ok()?;
+    let mut program = Command::new(Path::new(&bin).join("pg_test_fsync"));
+    program.args(["--secs-per-test", "1", "--filename"]).arg(dir.join("pg_test_fsync.out")).kill_on_drop(true);
+    let output = timeout(FSYNC_BOUND, program.output()).await.ok()?.ok()?;
+    parse_fdatasync(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// The first figure for fdatasync, which is that of one 8 KiB write.
+fn parse_fdatasync(told: &str) -> Option<f64> {
+    let line = told.lines().find(|line| line.trim_start().starts_with("fdatasync"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_figure_of_fdatasync_is_read() {
+        let told = "Compare file sync methods using one 8kB write:\n        open_datasync    1200.1 ops/sec\n        \
+                    fdatasync                          2345.678 ops/sec     426 usecs/op\n";
+        assert_eq!(parse_fdatasync(told), Some(2345.678));
+        assert_eq!(parse_fdatasync("nothing"), None);
+    }
+}

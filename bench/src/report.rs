@@ -1,0 +1,277 @@
+//! What was measured, as JSON, as a table and as plots.
+
+use crate::machine::Machine;
+use crate::plot::latencies;
+use crate::quantiles::Quantiles;
+use crate::stairs::Climb;
+use crate::step::Step;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    pub(crate) started_in_ms: BTreeMap<String, f64>,
+    pub(crate) resident_idle_mb: BTreeMap<String, f64>,
+    pub(crate) idle: Option<Idle>,
+    pub(crate) orders: Option<Measured>,
+    pub(crate) hot: Option<Measured>,
+    pub(crate) burst: Option<Burst>,
+    pub(crate) read_hot: Option<Measured>,
+    pub(crate) read_zipf: Option<Measured>,
+    /// Redis there, and not: reads a second, of 10,000 products.
+    pub(crate) cache: Option<OnOff>,
+    pub(crate) mixed: Option<Measured>,
+    /// Transactions of many commands, and of one: orders a second.
+    pub(crate) batching: Option<OnOff>,
+    pub(crate) scale: Option<Scale>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Idle {
+    pub(crate) accept: Quantiles,
+    pub(crate) confirmed: Quantiles,
+    pub(crate) void: Option<String>,
+}
+
+/// The highest rate that is sustained, and the fleet at half and at four fifths of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) climb: Climb,
+    pub(crate) at_half: Step,
+    pub(crate) at_most: Step,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Burst {
+    pub(crate) accepted_per_s: f64,
+    pub(crate) step: Step,
+}
+
+/// Sustained rates with a part of the design switched on, and off.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct OnOff {
+    pub(crate) on: f64,
+    pub(crate) off: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Scale {
+    /// Orders stored at the first and at the last measurement.
+    pub(crate) orders: (u64, u64),
+    pub(crate) few: Step,
+    pub(crate) many: Step,
+    pub(crate) few_products: Step,
+    pub(crate) many_products: Step,
+}
+
+impl Report {
+    pub(crate) fn new(
+        machine: Machine,
+        started_in_ms: BTreeMap<String, f64>,
+        resident_idle_mb: BTreeMap<String, f64>,
+    ) -> Self {
+        Self {
+            machine,
+            started_in_ms,
+            resident_idle_mb,
+            idle: None,
+            orders: None,
+            hot: None,
+            burst: None,
+            read_hot: None,
+            read_zipf: None,
+            cache: None,
+            mixed: None,
+            batching: None,
+            scale: None,
+        }
+    }
+
+    /// Whether any figure that is told does not count. Of the steps of a staircase those that fail only end it.
+    pub(crate) fn is_void(&self) -> bool {
+        self.measured().iter().any(|(_, m)| m.at_half.void.is_some() || m.at_most.void.is_some())
+            || self.idle.as_ref().is_some_and(|idle| idle.void.is_some())
+    }
+
+    fn measured(&self) -> Vec<(&'static str, &Measured)> {
+        let all = [
+            ("orders", &self.orders),
+            ("hot", &self.hot),
+            ("mixed", &self.mixed),
+            ("reads of one product", &self.read_hot),
+            ("reads of 10,000", &self.read_zipf),
+        ];
+        all.into_iter().filter_map(|(name, measured)| Some((name, measured.as_ref()?))).collect()
+    }
+
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir).with_context(|| format!("the folder {} can't be made", dir.display()))?;
+        fs::write(dir.join("results.json"), serde_json::to_string_pretty(self)? + "\n")?;
+        fs::write(dir.join("results.md"), self.markdown())?;
+        for (name, measured) in self.measured() {
+            let (half, most) = (&measured.at_half, &measured.at_most);
+            let curves: Vec<(String, &Quantiles)> = [half, most]
+                .into_iter()
+                .flat_map(|step| {
+                    let at = |what: &str| format!("{what} at {:.0}/s", step.rate);
+                    [
+                        (at("answered"), &step.accept),
+                        (at("confirmed"), &step.confirmed),
+                        (at("notified"), &step.notified),
+                    ]
+                })
+                .filter(|(_, quantiles)| !quantiles.points().is_empty())
+                .collect();
+            fs::write(dir.join(format!("{}.svg", name.replace([' ', ','], "-"))), latencies(name, &curves))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = String::from("# Results\n\n");
+        self.machine(&mut text);
+        self.figures(&mut text);
+        self.latencies(&mut text);
+        self.costs(&mut text);
+        self.sizes(&mut text);
+        text
+    }
+
+    fn machine(&self, text: &mut String) {
+        let Machine { cpu, cores, memory_gib, kernel, postgres, fdatasync_per_s } = &self.machine;
+        let fsync = fdatasync_per_s.map_or("not measured".to_owned(), |n| format!("{n:.0} a second"));
+        let _ = writeln!(
+            text,
+            "Made by `cargo xtask bench`. Machine: {cores} cores of {cpu}, {memory_gib:.0} GiB, Linux {kernel}, PostgreSQL \
+             {postgres}; fdatasync of 8 KiB: {fsync}. Generator, servers and services share it.\n"
+        );
+    }
+
+    fn figures(&self, text: &mut String) {
+        let mut row = |figure: &str, value: String| {
+            let _ = writeln!(text, "| {figure} | {value} |");
+        };
+        row("figure", "measured".to_owned());
+        row("---", "---".to_owned());
+        if let Some(m) = &self.orders {
+            row("orders accepted, charged, confirmed and notified, sustained", format!("{:.0}/s", m.climb.sustained));
+            let (p50, p99) = (m.at_half.confirmed.ms(0.5), m.at_half.confirmed.ms(0.99));
+            row("due to confirmed at half of it", format!("p50 {p50:.0} ms, p99 {p99:.0} ms"));
+        }
+        if let Some(m) = &self.hot {
+            row("the same, all of one product", format!("{:.0}/s", m.climb.sustained));
+        }
+        if let Some(OnOff { on, off }) = self.batching {
+            row("the same with `BATCH_MAX=1`", format!("{off:.0}/s, which is 1/{:.1}", on / off));
+        }
+        if let Some(burst) = &self.burst {
+            row("accepted in a burst of 20 s", format!("{:.0}/s", burst.accepted_per_s));
+            row("until the last of them is notified", format!("{:.1} s", burst.step.drain_s));
+        }
+        if let Some(idle) = &self.idle {
+            let (accept, confirmed) = (idle.accept.ms(0.5), idle.confirmed.ms(0.5));
+            row("one order on an idle fleet", format!("accepted {accept:.1} ms, confirmed {confirmed:.1} ms (p50)"));
+        }
+        if let Some(m) = &self.read_hot {
+            row("reads of one product, sustained", format!("{:.0}/s", m.climb.sustained));
+        }
+        if let Some(m) = &self.read_zipf {
+            row("reads of 10,000 products (Zipf), sustained", format!("{:.0}/s", m.climb.sustained));
+        }
+        if let Some(cache) = self.cache {
+            row("the same without Redis", format!("{:.0}/s", cache.off));
+        }
+        if let Some(m) = &self.mixed {
+            row("nine reads to one order, sustained", format!("{:.0}/s", m.climb.sustained));
+        }
+        if let Some(Scale { orders, few, many, few_products, many_products }) = &self.scale {
+            let ratio = |a: &Step, b: &Step| b.usage.fleet_cpu_us() / a.usage.fleet_cpu_us();
+            row(
+                &format!("processor time an order with {} orders stored against {}", orders.1, orders.0),
+                format!("{:.2}", ratio(few, many)),
+            );
+            row("the same with 100,000 products against 100", format!("{:.2}", ratio(few_products, many_products)));
+        }
+        text.push('\n');
+    }
+
+    fn latencies(&self, text: &mut String) {
+        if self.measured().is_empty() {
+            return;
+        }
+        text.push_str("Milliseconds from when a request was due, p50 / p99:\n\n| load | rate | answered | confirmed | notified | late sends |\n|---|---|---|---|---|---|\n");
+        for (name, measured) in self.measured() {
+            for step in [&measured.at_half, &measured.at_most] {
+                let pair = |q: &Quantiles| {
+                    if q.points().is_empty() {
+                        "–".to_owned()
+                    } else {
+                        format!("{:.1} / {:.1}", q.ms(0.5), q.ms(0.99))
+                    }
+                };
+                let _ = writeln!(
+                    text,
+                    "| {name} | {:.0}/s | {} | {} | {} | {} of {}{} |",
+                    step.rate,
+                    pair(&step.accept),
+                    pair(&step.confirmed),
+                    pair(&step.notified),
+                    step.late,
+                    step.requests,
+                    step.void.as_deref().map(|why| format!(" (void: {why})")).unwrap_or_default(),
+                );
+            }
+        }
+        text.push('\n');
+    }
+
+    fn costs(&self, text: &mut String) {
+        let steps: Vec<(&str, &Step)> = self.measured().into_iter().map(|(name, m)| (name, &m.at_most)).collect();
+        let Some((_, first)) = steps.first() else { return };
+        let processes: Vec<&String> = first.usage.cpu_us.keys().collect();
+        let heads: String = processes.iter().map(|name| format!(" {name} |")).collect();
+        let rules = "---|".repeat(processes.len());
+        let _ = writeln!(
+            text,
+            "Microseconds of processor time, each order (or read); commits, bytes of log and requests to Kafka likewise:\n\n\
+             | load | rate | all but the generator |{heads} commits | log | Kafka | steal |\n|---|---|---|{rules}---|---|---|---|"
+        );
+        for (name, step) in &steps {
+            let usage = &step.usage;
+            let cpu: String = processes
+                .iter()
+                .map(|process| format!(" {:.0} |", usage.cpu_us.get(*process).copied().unwrap_or(f64::NAN)))
+                .collect();
+            let _ = writeln!(
+                text,
+                "| {name} | {:.0}/s | {:.0} |{cpu} {:.3} | {:.0} | {:.2} | {:.1} s |",
+                step.rate,
+                usage.fleet_cpu_us(),
+                usage.commits,
+                usage.wal_bytes,
+                usage.kafka_requests,
+                usage.steal_s
+            );
+        }
+        text.push('\n');
+    }
+
+    fn sizes(&self, text: &mut String) {
+        let most = self.measured().into_iter().next().map(|(_, measured)| &measured.at_most);
+        text.push_str("| service | start to ready | resident idle | under load | commands in a transaction |\n|---|---|---|---|---|\n");
+        for (service, ms) in &self.started_in_ms {
+            let idle = self.resident_idle_mb.get(service).copied().unwrap_or(f64::NAN);
+            let loaded = most
+                .and_then(|step| step.resident_mb.get(service))
+                .map_or("–".to_owned(), |mb| format!("{mb:.0} MB"));
+            let batch =
+                most.and_then(|step| step.usage.batch.get(service)).map_or("–".to_owned(), |n| format!("{n:.0}"));
+            let _ = writeln!(text, "| {service} | {ms:.0} ms | {idle:.0} MB | {loaded} | {batch} |");
+        }
+    }
+}
