@@ -23,7 +23,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) async fn look(db: &sqlx::PgPool, dir: &Path) -> Result<Self> {
+    /// `quick` leaves out `pg_test_fsync`, which takes as long as some steps.
+    pub(crate) async fn look(db: &sqlx::PgPool, dir: &Path, quick: bool) -> Result<Self> {
         let cpu = fs::read_to_string("/proc/cpuinfo")?;
         let memory = fs::read_to_string("/proc/meminfo")?;
         let after = |text: &str, name: &str| {
@@ -38,7 +39,7 @@ impl Machine {
             memory_gib: kb / 1024.0 / 1024.0,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
             postgres: sqlx::query_scalar("SHOW server_version").fetch_one(db).await?,
-            fdatasync_per_s: fdatasync_per_s(db, dir).await,
+            fdatasync_per_s: if quick { None } else { fdatasync_per_s(db, dir).await },
         })
     }
 }

@@ -41,9 +41,30 @@ pub(crate) struct Idle {
 /// The highest rate that is sustained, and the fleet at half and at four fifths of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Measured {
-    pub(crate) climb: Climb,
+    /// Not there where one rate was asked for: then both steps below are that one.
+    pub(crate) climb: Option<Climb>,
     pub(crate) at_half: Step,
     pub(crate) at_most: Step,
+}
+
+impl Measured {
+    /// As people read it.
+    fn sustained(&self) -> String {
+        per_s(self.climb.as_ref().map(|climb| climb.sustained))
+    }
+
+    fn steps(&self) -> Vec<&Step> {
+        if self.climb.is_some() { vec![&self.at_half, &self.at_most] } else { vec![&self.at_most] }
+    }
+}
+
+/// 0 is a staircase on which no step held.
+fn per_s(rate: Option<f64>) -> String {
+    match rate {
+        None => "not measured".to_owned(),
+        Some(0.0) => "no step was sustained".to_owned(),
+        Some(rate) => format!("{rate:.0}/s"),
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,6 +88,12 @@ pub(crate) struct Scale {
     pub(crate) many: Step,
     pub(crate) few_products: Step,
     pub(crate) many_products: Step,
+}
+
+impl Scale {
+    fn steps(&self) -> [&Step; 4] {
+        [&self.few, &self.many, &self.few_products, &self.many_products]
+    }
 }
 
 impl Report {
@@ -96,6 +123,7 @@ impl Report {
     pub(crate) fn is_void(&self) -> bool {
         self.measured().iter().any(|(_, m)| m.at_half.void.is_some() || m.at_most.void.is_some())
             || self.idle.as_ref().is_some_and(|idle| idle.void.is_some())
+            || self.scale.as_ref().is_some_and(|scale| scale.steps().iter().any(|step| step.void.is_some()))
     }
 
     fn measured(&self) -> Vec<(&'static str, &Measured)> {
@@ -114,8 +142,8 @@ impl Report {
         fs::write(dir.join("results.json"), serde_json::to_string_pretty(self)? + "\n")?;
         fs::write(dir.join("results.md"), self.markdown())?;
         for (name, measured) in self.measured() {
-            let (half, most) = (&measured.at_half, &measured.at_most);
-            let curves: Vec<(String, &Quantiles)> = [half, most]
+            let curves: Vec<(String, &Quantiles)> = measured
+                .steps()
                 .into_iter()
                 .flat_map(|step| {
                     let at = |what: &str| format!("{what} at {:.0}/s", step.rate);
@@ -159,15 +187,15 @@ impl Report {
         row("figure", "measured".to_owned());
         row("---", "---".to_owned());
         if let Some(m) = &self.orders {
-            row("orders accepted, charged, confirmed and notified, sustained", format!("{:.0}/s", m.climb.sustained));
+            row("orders accepted, charged, confirmed and notified, sustained", m.sustained());
             let (p50, p99) = (m.at_half.confirmed.ms(0.5), m.at_half.confirmed.ms(0.99));
-            row("due to confirmed at half of it", format!("p50 {p50:.0} ms, p99 {p99:.0} ms"));
+            row(&format!("due to confirmed at {:.0}/s", m.at_half.rate), format!("p50 {p50:.0} ms, p99 {p99:.0} ms"));
         }
         if let Some(m) = &self.hot {
-            row("the same, all of one product", format!("{:.0}/s", m.climb.sustained));
+            row("the same, all of one product", m.sustained());
         }
         if let Some(OnOff { on, off }) = self.batching {
-            row("the same with `BATCH_MAX=1`", format!("{off:.0}/s, which is 1/{:.1}", on / off));
+            row("the same with `BATCH_MAX=1`", format!("{} against {}", per_s(Some(off)), per_s(Some(on))));
         }
         if let Some(burst) = &self.burst {
             row("accepted in a burst of 20 s", format!("{:.0}/s", burst.accepted_per_s));
@@ -178,16 +206,16 @@ impl Report {
             row("one order on an idle fleet", format!("accepted {accept:.1} ms, confirmed {confirmed:.1} ms (p50)"));
         }
         if let Some(m) = &self.read_hot {
-            row("reads of one product, sustained", format!("{:.0}/s", m.climb.sustained));
+            row("reads of one product, sustained", m.sustained());
         }
         if let Some(m) = &self.read_zipf {
-            row("reads of 10,000 products (Zipf), sustained", format!("{:.0}/s", m.climb.sustained));
+            row("reads of 10,000 products (Zipf), sustained", m.sustained());
         }
         if let Some(cache) = self.cache {
-            row("the same without Redis", format!("{:.0}/s", cache.off));
+            row("the same without Redis", per_s(Some(cache.off)));
         }
         if let Some(m) = &self.mixed {
-            row("nine reads to one order, sustained", format!("{:.0}/s", m.climb.sustained));
+            row("nine reads to one order, sustained", m.sustained());
         }
         if let Some(Scale { orders, few, many, few_products, many_products }) = &self.scale {
             let ratio = |a: &Step, b: &Step| b.usage.fleet_cpu_us() / a.usage.fleet_cpu_us();
@@ -206,7 +234,7 @@ impl Report {
         }
         text.push_str("Milliseconds from when a request was due, p50 / p99:\n\n| load | rate | answered | confirmed | notified | late sends |\n|---|---|---|---|---|---|\n");
         for (name, measured) in self.measured() {
-            for step in [&measured.at_half, &measured.at_most] {
+            for step in measured.steps() {
                 let pair = |q: &Quantiles| {
                     if q.points().is_empty() {
                         "–".to_owned()

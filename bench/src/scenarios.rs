@@ -5,10 +5,9 @@ use crate::fleet::Fleet;
 use crate::machine::Machine;
 use crate::report::{Burst, Idle, Measured, OnOff, Report, Scale};
 use crate::shop::Shop;
-use crate::stairs::{Climb, Stairs};
+use crate::stairs::Stairs;
 use crate::step::{Mix, Step};
 use anyhow::{Result, ensure};
-use std::time::Duration;
 
 /// Connections of the generator: more than can be under way while accepting is sustained.
 const CONNECTIONS: usize = 400;
@@ -24,7 +23,6 @@ const MANY_PRODUCTS: usize = 100_000;
 const MANY_ORDERS: u64 = 1_000_000;
 /// The rate at which two states of the fleet are compared.
 const SCALE_RATE: f64 = 1500.0;
-const BURST_DRAIN: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Scenario {
@@ -64,8 +62,11 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Report> {
     };
     let fleet = Fleet::start(&args.programs).await?;
     let resident_idle_mb = fleet.resident_mb();
-    let mut report =
-        Report::new(Machine::look(&fleet.db, fleet.logs()).await?, fleet.started_in_ms(), resident_idle_mb);
+    let mut report = Report::new(
+        Machine::look(&fleet.db, fleet.logs(), args.quick || args.rate.is_some()).await?,
+        fleet.started_in_ms(),
+        resident_idle_mb,
+    );
     eprintln!("processes: {:?}", fleet.pids());
     let shop = Shop::open(&fleet, args.products).await?;
     let mut run = Run { args: args.clone(), fleet, shop };
@@ -130,18 +131,14 @@ impl Run {
     async fn measure(&self, mix: &Mix, first_rate: f64) -> Result<Measured> {
         if let Some(rate) = self.args.rate {
             let step = Step::run(&self.fleet, mix, rate, self.args.seconds).await?;
-            return Ok(Measured {
-                climb: Climb { sustained: 0.0, steps: Vec::new() },
-                at_half: step.clone(),
-                at_most: step,
-            });
+            return Ok(Measured { climb: None, at_half: step.clone(), at_most: step });
         }
         let stairs = self.stairs(first_rate);
         let climb = stairs.climb(&self.fleet, mix).await?;
         let base = climb.sustained.max(10.0);
         let at_half = Step::run(&self.fleet, mix, base * 0.5, stairs.seconds).await?;
         let at_most = Step::run(&self.fleet, mix, base * 0.8, stairs.seconds).await?;
-        Ok(Measured { climb, at_half, at_most })
+        Ok(Measured { climb: Some(climb), at_half, at_most })
     }
 
     async fn idle(&self) -> Result<Idle> {
@@ -165,15 +162,15 @@ impl Run {
         self.fleet.restart_services(&[("REDIS_URL", "")])?;
         let off = self.measure(&zipf, 10_000.0).await?;
         self.fleet.restart_services(&[])?;
-        report.cache = Some(OnOff { on: on.climb.sustained, off: off.climb.sustained });
+        report.cache = on.climb.as_ref().zip(off.climb).map(|(on, off)| OnOff { on: on.sustained, off: off.sustained });
         report.read_zipf = Some(on);
         Ok(())
     }
 
     /// `BATCH_MAX=1` against the default, in this run.
     async fn single(&mut self, report: &Report) -> Result<OnOff> {
-        let on = match &report.orders {
-            Some(orders) => orders.climb.sustained,
+        let on = match report.orders.as_ref().and_then(|orders| orders.climb.as_ref()) {
+            Some(climb) => climb.sustained,
             None => self.stairs(1000.0).climb(&self.fleet, &self.order_mix(self.args.products)).await?.sustained,
         };
         self.fleet.restart_services(&[("BATCH_MAX", "1")])?;
@@ -197,7 +194,6 @@ impl Run {
         while self.orders_stored().await? < MANY_ORDERS {
             let step = Step::run(&self.fleet, &burst, 5000.0, 30.0).await?;
             ensure!(step.orders > 0, "no order was taken");
-            self.fleet.drained(BURST_DRAIN).await?;
         }
         let many = self.orders(SCALE_RATE, SECONDS).await?;
         Ok(Scale { orders: (orders_at_few, self.orders_stored().await?), few, many, few_products, many_products })

@@ -104,11 +104,13 @@ impl Step {
         let before = Snapshot::take(fleet).await?;
         let sent = generate(fleet, mix, rate, seconds).await?;
         let resident_mb = fleet.resident_mb();
-        fleet.drained(DRAIN_BOUND).await?;
-        let outcome = Outcome::of(fleet, &sent.orders).await?;
+        let first = sent.orders.iter().map(|order| order.order_id).min();
+        fleet.drained(first, DRAIN_BOUND).await?;
         let orders = sent.orders.len() as u64;
         let count = if orders > 0 { orders } else { sent.succeeded() };
+        // Before anything is asked about these orders: that work is none of theirs.
         let mut usage = Snapshot::take(fleet).await?.since(&before, count);
+        let outcome = Outcome::of(fleet, &sent.orders).await?;
         usage.cpu_us.insert("generator".to_owned(), sent.cpu_us as f64 / count.max(1) as f64);
         let unfinished = orders - outcome.ended;
         let void =
@@ -132,11 +134,6 @@ impl Step {
             resident_mb,
             void,
         })
-    }
-
-    /// Succeeded, a second of the load.
-    pub(crate) fn done_per_s(&self) -> f64 {
-        self.succeeded as f64 / self.seconds
     }
 
     /// Whether the fleet keeps this up: accepting takes at most 100 ms for 99 of 100, nothing fails, and what is under way
