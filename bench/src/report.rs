@@ -271,18 +271,21 @@ impl Report {
         );
         for (name, step) in &steps {
             let usage = &step.usage;
+            // No fleet asks Kafka nothing: then nothing was told.
+            let told = (usage.kafka_requests > 0.0).then(|| format!("{:.2}", usage.kafka_requests));
+            let kafka = told.unwrap_or_else(|| "not told".to_owned());
             let cpu: String = processes
                 .iter()
                 .map(|process| format!(" {:.0} |", usage.cpu_us.get(*process).copied().unwrap_or(f64::NAN)))
                 .collect();
             let _ = writeln!(
                 text,
-                "| {name} | {:.0}/s | {:.0} |{cpu} {:.3} | {:.0} | {:.2} | {:.1} s |",
+                "| {name} | {:.0}/s | {:.0} |{cpu} {:.3} | {:.0} | {} | {:.1} s |",
                 step.rate,
                 usage.fleet_cpu_us(),
                 usage.commits,
                 usage.wal_bytes,
-                usage.kafka_requests,
+                kafka,
                 usage.steal_s
             );
         }
