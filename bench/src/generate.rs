@@ -79,6 +79,8 @@ async fn send(load: Load) -> Result<Sent> {
     let tally = Rc::new(RefCell::new(Tally::default()));
     let wall_us = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
     let clock = Clock { instant: Instant::now(), wall_us: i64::try_from(wall_us)? };
+    let start = Instant::now() + WARM_UP;
+    let end = load.is_cut.then(|| start + Duration::from_secs_f64(load.seconds));
     let mut connections = Vec::new();
     for request in &load.requests {
         if queues.contains_key(request.address.as_str()) {
@@ -92,11 +94,11 @@ async fn send(load: Load) -> Result<Sent> {
                 requests: Rc::clone(&requests),
                 tally: Rc::clone(&tally),
                 clock,
+                end,
             };
             connections.push(tokio::task::spawn_local(line.run(due.clone())));
         }
     }
-    let start = Instant::now() + WARM_UP;
     let (ticks, ticked) = unbounded();
     let (rate, turns) = (load.rate, load.turns);
     let pacer = thread::spawn(move || pace(start, rate, count, &turns, &ticks));
@@ -149,12 +151,18 @@ struct Line {
     requests: Rc<Vec<Prepared>>,
     tally: Rc<RefCell<Tally>>,
     clock: Clock,
+    /// Nothing is sent after it.
+    end: Option<Instant>,
 }
 
 impl Line {
     async fn run(self, due: Receiver<Due>) {
         let mut connection = self.connect().await.ok();
         while let Ok(due) = due.recv().await {
+            if self.end.is_some_and(|end| Instant::now() > end) {
+                self.tally.borrow_mut().requests -= 1;
+                continue;
+            }
             let answered = match &mut connection {
                 Some(connection) => {
                     let answered = ask(connection, &self.requests[due.request]);

@@ -13,6 +13,8 @@ pub(crate) struct Load {
     pub(crate) seconds: f64,
     /// Connections to each address; kept alive.
     pub(crate) connections: usize,
+    /// Whether what still waits for a connection after `seconds` is dropped: it was never sent.
+    pub(crate) is_cut: bool,
     pub(crate) requests: Vec<Request>,
     /// Which of them are sent, in turn, again and again.
     pub(crate) turns: Vec<u32>,

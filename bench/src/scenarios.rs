@@ -147,7 +147,7 @@ impl Run {
     }
 
     async fn burst(&self) -> Result<Burst> {
-        let mix = Mix { connections: BURST_CONNECTIONS, ..self.order_mix(self.args.products) };
+        let mix = Mix { connections: BURST_CONNECTIONS, is_cut: true, ..self.order_mix(self.args.products) };
         let step = Step::run(&self.fleet, &mix, BURST_RATE, 20.0).await?;
         Ok(Burst { accepted_per_s: step.orders as f64 / step.seconds, step })
     }
@@ -190,7 +190,7 @@ impl Run {
         let many_products = Step::run(&self.fleet, &mix, SCALE_RATE, SECONDS).await?;
         let hundred = self.order_mix(100);
         let few_products = Step::run(&self.fleet, &hundred, SCALE_RATE, SECONDS).await?;
-        let burst = Mix { connections: BURST_CONNECTIONS, ..self.order_mix(self.args.products) };
+        let burst = Mix { connections: BURST_CONNECTIONS, is_cut: true, ..self.order_mix(self.args.products) };
         while self.orders_stored().await? < MANY_ORDERS {
             let step = Step::run(&self.fleet, &burst, 5000.0, 30.0).await?;
             ensure!(step.orders > 0, "no order was taken");

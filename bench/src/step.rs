@@ -30,6 +30,8 @@ pub(crate) struct Mix {
     pub(crate) requests: Vec<Request>,
     pub(crate) turns: Vec<u32>,
     pub(crate) connections: usize,
+    /// As [`Load::is_cut`].
+    pub(crate) is_cut: bool,
 }
 
 impl Mix {
@@ -42,7 +44,7 @@ impl Mix {
             round.shuffle(&mut rng);
             turns.extend(&round);
         }
-        Self { requests, turns, connections }
+        Self { requests, turns, connections, is_cut: false }
     }
 
     /// The n-th in proportion to 1/n (Zipf, exponent 1).
@@ -60,7 +62,7 @@ impl Mix {
             u32::try_from(sums.partition_point(|s| *s <= drawn)).unwrap_or(0)
         };
         let turns = (0..TURNS).map(|_| turn(&mut rng)).collect();
-        Self { requests, turns, connections }
+        Self { requests, turns, connections, is_cut: false }
     }
 
     /// Of every ten turns, `tenths` are this mix's, the others that one's.
@@ -70,7 +72,7 @@ impl Mix {
         let turn = |n: usize| if n % 10 < tenths { ours.next() } else { theirs.next().map(|turn| turn + offset) };
         let turns = (0..TURNS).filter_map(turn).collect();
         let requests = self.requests.into_iter().chain(other.requests).collect();
-        Self { requests, turns, connections: self.connections }
+        Self { requests, turns, connections: self.connections, is_cut: false }
     }
 }
 
@@ -147,9 +149,9 @@ impl Step {
 
 /// Runs the generator as a process of its own, with the right to preempt, where this machine grants it.
 async fn generate(fleet: &Fleet, mix: &Mix, rate: f64, seconds: f64) -> Result<Sent> {
-    let Mix { requests, turns, connections } = mix.clone();
+    let Mix { requests, turns, connections, is_cut } = mix.clone();
     let load = fleet.logs().join("load.json");
-    std::fs::write(&load, serde_json::to_vec(&Load { rate, seconds, connections, requests, turns })?)?;
+    std::fs::write(&load, serde_json::to_vec(&Load { rate, seconds, connections, is_cut, requests, turns })?)?;
     let program = std::env::current_exe()?;
     let mut command = Command::new("chrt");
     command.args(["--fifo", PRIORITY]).arg(&program);
