@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::context::{Cause, Context, Ids};
 use crate::dead_letters::{Settling, Verdict};
+use crate::failpoints::{Guard, is_off};
 use crate::idempotency::{Known, Repeat};
 use crate::lanes::{IdempotencyKey, Item, Origin, Record, Work};
 use crate::outbox::{self, OutboxRow};
@@ -59,9 +60,14 @@ pub(crate) async fn prepare<M: Machine>(
         let batch = Applying::new(machine, known, settling);
         let (outcome, known, settling) = batch.all(items, &mut set, position.seq)?;
         machine.save(db, &set).await.map_err(judge)?;
+        if is_off(Guard::Bury) && !outcome.dead.is_empty() {
+            return Err(Failure::Infrastructure("a test lets nothing be buried".to_owned()));
+        }
         let dead: Vec<(&Record, &str)> = outcome.dead.iter().filter_map(|dead| letter_of(items, dead)).collect();
         dead_letters::insert(db, &dead, now).await.map_err(judge)?;
-        settling.save(db).await.map_err(judge)?;
+        if !is_off(Guard::SettleWithEffect) {
+            settling.save(db).await.map_err(judge)?;
+        }
         known.save(db, now).await.map_err(judge)?;
         if !outcome.rows.is_empty() {
             outbox::insert(db, position.writer, now.date(), &outcome.rows).await.map_err(judge)?;

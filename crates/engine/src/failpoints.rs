@@ -15,6 +15,8 @@ pub use armed::{Armed, arm};
 pub enum Point {
     /// All is saved, COMMIT is not sent.
     BeforeCommit,
+    /// The same, and a keyed request of somebody is in the batch: never one of the process's own.
+    BeforeKeyedCommit,
     /// COMMIT has succeeded, and nobody has heard of it.
     AfterCommit,
     /// Kafka has acknowledged the events, and the cursor does not know.
@@ -53,6 +55,16 @@ pub enum Guard {
     DueTimers,
     /// A call that may have been made is looked up under its key; off: it is made again under another.
     OneKeyACall,
+    /// Every lane has its share of a batch, and what finishes orders the rest; off: requests come first.
+    LaneShares,
+    /// With so many events unpublished requests are refused; off: they are taken all the same.
+    OutboxBound,
+    /// A group that has read nothing yet begins at the first record; off: at the next that comes.
+    FromTheBeginning,
+    /// A record that can't be read is buried; off: it is tried again, and nothing behind it is read.
+    Bury,
+    /// A dead letter is settled in the transaction of its effect; off: its row stays as it was.
+    SettleWithEffect,
 }
 
 /// Dies or freezes here, where a test said so.

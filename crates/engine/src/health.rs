@@ -1,5 +1,6 @@
 //! What the process knows of its dependencies, for `/readyz` and for refusing requests at once.
 
+use crate::failpoints::{Guard, is_off};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tokio::sync::Notify;
 
@@ -44,7 +45,7 @@ impl Health {
     /// Whether so many events wait for Kafka that no more requests are taken.
     #[must_use]
     pub fn outbox_full(&self) -> bool {
-        self.outbox_rows() >= self.outbox_max_rows
+        self.outbox_rows() >= self.outbox_max_rows && !is_off(Guard::OutboxBound)
     }
 
     /// How many of this writer's events wait for Kafka.

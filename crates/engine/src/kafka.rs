@@ -1,5 +1,6 @@
 //! librdkafka's settings, and the topics that every service makes for itself.
 
+use crate::failpoints::{Guard, is_off};
 use crate::health::Health;
 use common::events::{TOPICS, Topic};
 use rdkafka::ClientContext;
@@ -55,9 +56,10 @@ impl KafkaSettings {
 
     pub(crate) fn consumer(&self, group: &str) -> ClientConfig {
         let mut config = self.base();
+        let from = if is_off(Guard::FromTheBeginning) { "latest" } else { "earliest" };
         config
             .set("group.id", group)
-            .set("auto.offset.reset", "earliest")
+            .set("auto.offset.reset", from)
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "1000")
             // Offsets are stored only after the commit of what they brought.

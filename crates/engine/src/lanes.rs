@@ -6,6 +6,7 @@
 use crate::answer::Answer;
 use crate::context::Cause;
 use crate::dead_letters::Settlement;
+use crate::failpoints::{Guard, is_off};
 use metrics::{Counter, Histogram};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -148,6 +149,7 @@ impl Counts {
 
 const NAMES: [&str; 4] = ["effects", "timers", "events", "requests"];
 const EVENTS: usize = 2;
+const REQUESTS: usize = 3;
 
 pub(crate) fn lanes<C>(bounds: Bounds) -> (Inlets<C>, Lanes<C>) {
     let (effects, effect_lane) = mpsc::channel(bounds.effects);
@@ -163,12 +165,18 @@ impl<C> Lanes<C> {
     /// While `take_events` is false, events stay where they are.
     pub(crate) async fn gather(&mut self, max: usize, take_events: bool) -> Option<Vec<Item<C>>> {
         let mut batch = Vec::new();
+        if is_off(Guard::LaneShares) {
+            self.requests_first(&mut batch, max);
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+        }
         let [effects, timers, events, requests] = &mut self.lanes;
         let (lane, item) = tokio::select! {
             Some(item) = effects.recv() => (0, item),
             Some(item) = timers.recv() => (1, item),
             Some(item) = events.recv(), if take_events => (EVENTS, item),
-            Some(item) = requests.recv() => (3, item),
+            Some(item) = requests.recv() => (REQUESTS, item),
             else => return None,
         };
         self.push(&mut batch, lane, item);
@@ -188,6 +196,14 @@ impl<C> Lanes<C> {
         }
         self.first = (self.first + 1) % 4;
         Some(batch)
+    }
+
+    /// What a test sees starve where no lane has a share.
+    fn requests_first(&mut self, batch: &mut Vec<Item<C>>, max: usize) {
+        while batch.len() < max {
+            let Ok(item) = self.lanes[REQUESTS].try_recv() else { return };
+            self.push(batch, REQUESTS, item);
+        }
     }
 
     /// A request whose handler has given up is left out; any other is claimed, so that its handler waits on.

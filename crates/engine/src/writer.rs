@@ -200,6 +200,9 @@ impl<M: Machine> WriterTask<M> {
             }
         };
         hit(Point::BeforeCommit);
+        if batch.iter().any(|item| item.idempotency().is_some()) {
+            hit(Point::BeforeKeyedCommit);
+        }
         match session.commit(self.bounds.client).await {
             Ok(()) => self.session = Some(session),
             Err(Failure::OutcomeUnknown(cause)) => {

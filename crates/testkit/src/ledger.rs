@@ -4,6 +4,7 @@ use crate::eventually::eventually;
 use anyhow::{Context, Result};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{Postgres, Transaction};
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// A superuser's view of all schemas.
@@ -114,6 +115,26 @@ impl Ledger {
     pub async fn dead_letters_of(&self, schema: &str) -> Result<i64> {
         let sql = format!("SELECT count(*) FROM \"{schema}\".dead_letters");
         Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&self.pool).await?)
+    }
+
+    /// The orders of a customer, by id, with their states.
+    ///
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn orders_of(&self, customer: &str) -> Result<BTreeMap<Uuid, String>> {
+        let sql = "SELECT id, status FROM \"order\".orders WHERE customer_id = $1";
+        let orders: Vec<(Uuid, String)> = sqlx::query_as(sql).bind(customer).fetch_all(&self.pool).await?;
+        Ok(orders.into_iter().collect())
+    }
+
+    /// Which of these idempotency keys the order service has stored an answer under.
+    ///
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn keys_of_orders(&self, keys: &[String]) -> Result<BTreeSet<String>> {
+        let sql = "SELECT key FROM \"order\".idempotency_keys WHERE key = ANY($1)";
+        let stored: Vec<String> = sqlx::query_scalar(sql).bind(keys).fetch_all(&self.pool).await?;
+        Ok(stored.into_iter().collect())
     }
 
     /// From where to where orders have gone so far; nowhere comes before the first row of a timeline.

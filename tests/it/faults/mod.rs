@@ -10,6 +10,7 @@ mod leases;
 mod outbox;
 mod proxy;
 mod scene;
+mod storm;
 mod tally;
 mod trouble;
 
@@ -83,6 +84,8 @@ pub(crate) fn trials(ground: &Arc<Ground>) -> Vec<Trial> {
         trouble::a_database_that_is_restarted,
         trouble::a_replica_frozen_on_a_hot_row,
         trouble::control_a_frozen_replica_keeps_its_lock,
+        storm::of_twenty_thousand_requests,
+        storm::control_requests_come_first,
         outbox::of_a_dead_writer,
         outbox::of_a_writer_that_slept,
         outbox::control_nobody_publishes_for_a_dead_writer,

@@ -6,8 +6,9 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 const VARIABLE: &str = "RTOMS_FAILPOINTS";
 
-const POINTS: [(&str, Point); 6] = [
+const POINTS: [(&str, Point); 7] = [
     ("before-commit", Point::BeforeCommit),
+    ("before-keyed-commit", Point::BeforeKeyedCommit),
     ("after-commit", Point::AfterCommit),
     ("after-publish", Point::AfterPublish),
     ("before-offsets", Point::BeforeOffsets),
@@ -15,7 +16,7 @@ const POINTS: [(&str, Point); 6] = [
     ("after-call", Point::AfterCall),
 ];
 
-const GUARDS: [(&str, Guard); 12] = [
+const GUARDS: [(&str, Guard); 17] = [
     ("offsets-after-commit", Guard::OffsetsAfterCommit),
     ("cursor-after-report", Guard::CursorAfterReport),
     ("ask-what-commit-did", Guard::AskWhatCommitDid),
@@ -28,6 +29,11 @@ const GUARDS: [(&str, Guard); 12] = [
     ("sweep-in-order", Guard::SweepInOrder),
     ("due-timers", Guard::DueTimers),
     ("one-key-a-call", Guard::OneKeyACall),
+    ("lane-shares", Guard::LaneShares),
+    ("outbox-bound", Guard::OutboxBound),
+    ("from-the-beginning", Guard::FromTheBeginning),
+    ("bury", Guard::Bury),
+    ("settle-with-effect", Guard::SettleWithEffect),
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,162 @@
+//! A storm of requests: each is answered in time, those that were refused never happened, and what finishes the orders
+//! already taken does not wait behind them.
+
+use super::caught;
+use crate::shop::Shop;
+use anyhow::{Context, Result, bail, ensure};
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use testkit::api::{Answer, Service, User, id};
+use testkit::fleet::Fleet;
+use testkit::metrics::sum;
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+const CONNECTIONS: usize = 500;
+const REQUESTS_EACH: usize = 40;
+/// Of a control, which needs no more to see events wait.
+const REQUESTS_EACH_OF_CONTROL: usize = 20;
+/// Longer than a request may wait to be taken and then for its answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+/// Less than the connections, so that requests are refused; several batches, so that those behind them would be seen.
+const LANE: [(&str, &str); 2] = [("REQUESTS_MAX", "256"), ("BATCH_MAX", "64")];
+/// The longest that no order may end while some are under way.
+const STANDSTILL: Duration = Duration::from_secs(60);
+const BEHIND: &str = "events wait behind requests";
+
+pub(crate) async fn of_twenty_thousand_requests(fleet: &Fleet) -> Result<()> {
+    storm(fleet, REQUESTS_EACH, "").await
+}
+
+pub(crate) async fn control_requests_come_first(fleet: &Fleet) -> Result<()> {
+    caught(storm(fleet, REQUESTS_EACH_OF_CONTROL, "lane-shares=off").await, BEHIND)
+}
+
+async fn storm(fleet: &Fleet, each: usize, off: &str) -> Result<()> {
+    let order = fleet.replica(Service::Order, 0);
+    order.stop().await?;
+    order.start(&[LANE[0], LANE[1], ("RTOMS_FAILPOINTS", off)])?;
+    fleet.ready().await?;
+    let shop = Shop::open(fleet).await?;
+    let product = shop.product(1000, 1_000_000).await?;
+    let customer = shop.customer().await?;
+    let before = Waits::of(&shop).await?;
+    let began = Instant::now();
+    let sent = try_join_all((0..CONNECTIONS).map(|_| requests(&customer, product, each))).await?;
+    let answers = Answers::sorted(sent.into_iter().flatten())?;
+    eprintln!("{} accepted and {} refused in {:?}", answers.accepted.len(), answers.refused.len(), began.elapsed());
+    ensure!(!answers.refused.is_empty(), "the lane was never full: this was no storm");
+    // Before the orders end: afterwards nobody is there whom events could wait behind.
+    let waits = Waits::of(&shop).await?.since(&before);
+    let ended = all_end(&shop, &customer, &answers.accepted).await;
+    answers.only_accepted_happened(&shop, &customer).await?;
+    eprintln!("an event waited {:?} in its lane, a request {:?}", waits.event(), waits.request());
+    ensure!(waits.event() < waits.request(), "{BEHIND}: {:?}, and these {:?}", waits.event(), waits.request());
+    ended
+}
+
+/// One connection's requests, one after the other, each with its key.
+async fn requests(customer: &User, product: Uuid, n: usize) -> Result<Vec<(String, Answer)>> {
+    let body = json!({ "lines": [{ "productId": product, "quantity": 1 }], "paymentMethod": "pm_card_visa" });
+    let mut answers = Vec::with_capacity(n);
+    for _ in 0..n {
+        let key = Uuid::new_v4().to_string();
+        let asked = customer.post_keyed(Service::Order, "/v1/orders", &key, &body);
+        let answer = timeout(ANSWERED_WITHIN, asked).await.context("a request without an answer")?;
+        answers.push((key, answer.context("a connection that broke")?));
+    }
+    Ok(answers)
+}
+
+/// What the clients were told.
+struct Answers {
+    accepted: BTreeSet<Uuid>,
+    refused: Vec<String>,
+}
+
+impl Answers {
+    /// Only two answers are allowed.
+    fn sorted(sent: impl Iterator<Item = (String, Answer)>) -> Result<Self> {
+        let mut answers = Self { accepted: BTreeSet::new(), refused: Vec::new() };
+        let mut others: BTreeMap<u16, (usize, Value)> = BTreeMap::new();
+        for (key, answer) in sent {
+            match answer.status.as_u16() {
+                201 => ensure!(answers.accepted.insert(id(&answer.body)?), "two requests made one order"),
+                503 if answer.headers.contains_key("retry-after") => answers.refused.push(key),
+                other => others.entry(other).or_insert((0, answer.body)).0 += 1,
+            }
+        }
+        ensure!(others.is_empty(), "neither taken nor refused: {others:?}");
+        Ok(answers)
+    }
+
+    /// The customer's orders are those that were accepted, and under no refused key anything is stored.
+    async fn only_accepted_happened(&self, shop: &Shop, customer: &User) -> Result<()> {
+        let orders: BTreeSet<Uuid> = shop.ledger.orders_of(&subject(customer).await?).await?.into_keys().collect();
+        let (lost, unasked) = (self.accepted.difference(&orders).count(), orders.difference(&self.accepted).count());
+        ensure!((lost, unasked) == (0, 0), "{lost} accepted orders are lost, {unasked} were made that nobody accepted");
+        let applied = shop.ledger.keys_of_orders(&self.refused).await?;
+        ensure!(applied.is_empty(), "{} requests were refused and applied", applied.len());
+        Ok(())
+    }
+}
+
+async fn subject(customer: &User) -> Result<String> {
+    let me = customer.get(Service::Order, "/auth/userinfo").await?.expect(200)?;
+    Ok(me["sub"].as_str().context("a customer has a sub")?.to_owned())
+}
+
+/// Waits until all orders are confirmed, as long as some end.
+async fn all_end(shop: &Shop, customer: &User, accepted: &BTreeSet<Uuid>) -> Result<()> {
+    let customer = subject(customer).await?;
+    let (mut ended, mut since) = (0, Instant::now());
+    loop {
+        let orders = shop.ledger.orders_of(&customer).await?;
+        let confirmed = accepted.iter().filter(|order| orders.get(order).is_some_and(|s| s == "confirmed")).count();
+        if confirmed == accepted.len() {
+            return Ok(());
+        }
+        if confirmed > ended {
+            (ended, since) = (confirmed, Instant::now());
+        }
+        if since.elapsed() > STANDSTILL {
+            bail!("{ended} of {} orders have ended, and none for {STANDSTILL:?}", accepted.len());
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// How long events and requests have waited for the order service's writer: how many, and their seconds.
+struct Waits {
+    events: (f64, f64),
+    requests: (f64, f64),
+}
+
+impl Waits {
+    async fn of(shop: &Shop) -> Result<Self> {
+        let lane = async |label: &str| -> Result<(f64, f64)> {
+            let value = async |name: &str| sum(&shop.api, Service::Order, name, label).await;
+            Ok((value("rtoms_lane_wait_seconds_count").await?, value("rtoms_lane_wait_seconds_sum").await?))
+        };
+        Ok(Self { events: lane("lane=\"events\"").await?, requests: lane("lane=\"requests\"").await? })
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        let less = |now: (f64, f64), then: (f64, f64)| (now.0 - then.0, now.1 - then.1);
+        Self { events: less(self.events, before.events), requests: less(self.requests, before.requests) }
+    }
+
+    fn event(&self) -> Duration {
+        mean(self.events)
+    }
+
+    fn request(&self) -> Duration {
+        mean(self.requests)
+    }
+}
+
+fn mean((count, seconds): (f64, f64)) -> Duration {
+    Duration::from_secs_f64(seconds.max(0.0) / count.max(1.0))
+}
