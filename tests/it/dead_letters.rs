@@ -1,6 +1,6 @@
 //! Records that nobody can read, or that fail for good: they stop nobody, and an admin sees to them.
 
-mod letters;
+pub(crate) mod letters;
 mod poison;
 
 use crate::shop::{Shop, states};

@@ -6,7 +6,7 @@ use testkit::api::{Answer, Service, User};
 use testkit::records::Place;
 
 /// All letters of a service that have `status`, page after page.
-pub(super) async fn list(admin: &User, service: Service, status: &str) -> Result<Vec<Value>> {
+pub(crate) async fn list(admin: &User, service: Service, status: &str) -> Result<Vec<Value>> {
     let mut letters = Vec::new();
     let mut more = String::new();
     loop {
@@ -19,7 +19,7 @@ pub(super) async fn list(admin: &User, service: Service, status: &str) -> Result
 }
 
 /// The letter of the record at `place`.
-pub(super) fn find(letters: &[Value], place: &Place) -> Option<Value> {
+pub(crate) fn find(letters: &[Value], place: &Place) -> Option<Value> {
     let is_it = |letter: &&Value| {
         letter["topic"] == json!(place.topic)
             && letter["partition"] == json!(place.partition)
@@ -28,11 +28,11 @@ pub(super) fn find(letters: &[Value], place: &Place) -> Option<Value> {
     letters.iter().find(is_it).cloned()
 }
 
-pub(super) async fn redrive(admin: &User, service: Service, id: &str) -> Result<Answer> {
+pub(crate) async fn redrive(admin: &User, service: Service, id: &str) -> Result<Answer> {
     let body = json!({ "reason": "it may be well now" });
     admin.post(service, &format!("/v1/admin/dead-letters/{id}/redrive"), &body).await
 }
 
-pub(super) async fn discard(admin: &User, service: Service, id: &str, reason: &str) -> Result<Answer> {
+pub(crate) async fn discard(admin: &User, service: Service, id: &str, reason: &str) -> Result<Answer> {
     admin.post(service, &format!("/v1/admin/dead-letters/{id}/discard"), &json!({ "reason": reason })).await
 }

@@ -4,14 +4,21 @@ use super::scene::Scene;
 use super::{caught, forget_second_charges};
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use testkit::api::Service;
 use testkit::fleet::Fleet;
+use testkit::metrics::sum;
+use testkit::topic::repeats;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 /// So that there are batches before and after the one that meets the kill.
 const WAVES: usize = 3;
+/// Orders go on until all victims are dead: a batch may have taken several waves, and the kill then waits for another.
+const WAVES_MAX: usize = 100;
+/// Longer than a batch takes, so that most waves are batches of their own.
+const BETWEEN_WAVES: Duration = Duration::from_millis(150);
 const ORDERS_IN_A_WAVE: usize = 4;
 const SAGA: [Service; 3] = [Service::Order, Service::Inventory, Service::Payment];
 const CALLERS: [Service; 2] = [Service::Payment, Service::Notification];
@@ -25,11 +32,28 @@ pub(crate) async fn after_commit_before_publish(fleet: &Fleet) -> Result<()> {
 }
 
 pub(crate) async fn after_publish_before_the_cursor_moves(fleet: &Fleet) -> Result<()> {
-    all_is_well(fleet, "after-publish", &SAGA).await
+    let brokers = fleet.brokers().await?;
+    let before = doubled(&brokers).await?;
+    all_is_well(fleet, "after-publish", &SAGA).await?;
+    let twice = doubled(&brokers).await? - before;
+    ensure!(twice > 0, "no record was published twice: the kill came at another point");
+    Ok(())
+}
+
+/// How many records of the saga's topics are there once more.
+async fn doubled(brokers: &str) -> Result<usize> {
+    let topics = ["order.created", "inventory.updated", "payment.completed", "notification.send"];
+    let each = try_join_all(topics.map(|topic| repeats(brokers, topic))).await?;
+    Ok(each.into_iter().sum())
 }
 
 pub(crate) async fn after_commit_before_offsets_are_stored(fleet: &Fleet) -> Result<()> {
-    all_is_well(fleet, "before-offsets", &SAGA).await
+    all_is_well(fleet, "before-offsets", &SAGA).await?;
+    // The processes that were started after the kills have counted from zero.
+    let api = fleet.api().only(Service::Inventory, 0);
+    let again = sum(&api, Service::Inventory, "rtoms_events_ignored_total", "why=\"order created again\"").await?;
+    ensure!(again > 0.0, "no record was read again: the kill came at another point");
+    Ok(())
 }
 
 pub(crate) async fn after_an_intent_before_its_call(fleet: &Fleet) -> Result<()> {
@@ -84,16 +108,22 @@ async fn killed(
         victim.ready().await
     }))
     .await?;
+    let dead = AtomicUsize::new(0);
     let placing = async {
         let mut orders = Vec::new();
-        for _ in 0..WAVES {
+        for wave in 0..WAVES_MAX {
+            if wave >= WAVES && dead.load(Ordering::Relaxed) == victims.len() {
+                break;
+            }
             orders.extend(scene.place(ORDERS_IN_A_WAVE).await?);
+            sleep(BETWEEN_WAVES).await;
         }
         Ok(orders)
     };
     let reviving = try_join_all(victims.iter().map(async |victim| {
         let fate = victim.ended().await?;
         ensure!(fate.contains("SIGKILL"), "it {fate}");
+        dead.fetch_add(1, Ordering::Relaxed);
         victim.start(&[("RTOMS_FAILPOINTS", revived)])
     }));
     Ok(futures::try_join!(placing, reviving)?.0)

@@ -4,9 +4,11 @@
 //! A negative control is the same test with a guard switched off: it passes where the promise is seen broken.
 
 mod batches;
+mod churn;
 mod commits;
 mod kills;
 mod leases;
+mod outage;
 mod outbox;
 mod proxy;
 mod scene;
@@ -81,9 +83,15 @@ pub(crate) fn trials(ground: &Arc<Ground>) -> Vec<Trial> {
         kills::control_a_lost_call_is_made_under_another_key,
         trouble::a_database_that_is_read_only_for_a_while,
         trouble::a_lock_that_somebody_else_holds,
+        trouble::control_a_lock_is_a_verdict,
+        trouble::connections_that_are_killed,
         trouble::a_database_that_is_restarted,
         trouble::a_replica_frozen_on_a_hot_row,
         trouble::control_a_frozen_replica_keeps_its_lock,
+        outage::orders_are_taken_until_the_outbox_is_full,
+        outage::control_the_outbox_has_no_bound,
+        churn::replicas_that_end_in_good_order,
+        churn::replicas_that_are_killed,
         storm::of_twenty_thousand_requests,
         storm::control_requests_come_first,
         outbox::of_a_dead_writer,

@@ -6,6 +6,7 @@ use super::{caught, superuser};
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use futures::try_join;
+use sqlx::PgConnection;
 use std::time::Duration;
 use testkit::api::Service;
 use testkit::fleet::Fleet;
@@ -15,6 +16,9 @@ use uuid::Uuid;
 const ORDERS: usize = 20;
 /// Who place one order after the other.
 const CUSTOMERS: usize = 4;
+/// How often all connections are killed, and how long they live between.
+const KILLS: usize = 8;
+const BETWEEN_KILLS: Duration = Duration::from_millis(500);
 /// Longer than the backoff of a writer, and than its heartbeat.
 const READ_ONLY: Duration = Duration::from_secs(10);
 /// Longer than the `lock_timeout` of a writer, three seconds.
@@ -45,18 +49,65 @@ pub(crate) async fn a_lock_that_somebody_else_holds(fleet: &Fleet) -> Result<()>
     goes_on(fleet, &scene, &orders, &pids).await
 }
 
-/// Orders whose stock row is locked by somebody else for a while.
+/// With the guard off, the lock condemns the orders that met it. Redriven, they end well.
+pub(crate) async fn control_a_lock_is_a_verdict(fleet: &Fleet) -> Result<()> {
+    let scene = Scene::alone(fleet).await?;
+    let inventory = fleet.replica(Service::Inventory, 0);
+    inventory.stop().await?;
+    inventory.start(&[("RTOMS_FAILPOINTS", "infrastructure-waits=off")])?;
+    inventory.ready().await?;
+    let orders = behind_a_lock(fleet, &scene).await?;
+    let seen = scene.no_dead_letters().await;
+    scene.redrive_all(Service::Inventory).await?;
+    scene.confirmed(&orders).await?;
+    scene.books(&orders).await?;
+    caught(seen, "records went to the dead letters")
+}
+
+/// Orders whose stock row is locked by somebody else for a while, until after a writer has met the lock.
 async fn behind_a_lock(fleet: &Fleet, scene: &Scene<'_>) -> Result<Vec<Uuid>> {
-    let mut db = superuser(fleet).await?;
-    sqlx::raw_sql("BEGIN").execute(&mut db).await?;
-    sqlx::query("SELECT 1 FROM inventory.stock WHERE product_id = $1 FOR UPDATE")
-        .bind(scene.product)
-        .execute(&mut db)
-        .await?;
+    let held = fleet.ledger().hold_stock(scene.product).await?;
     let orders = scene.place(ORDERS).await?;
+    held.is_waited_for(1).await?;
     sleep(LOCKED).await;
-    sqlx::raw_sql("COMMIT").execute(&mut db).await?;
+    held.release().await?;
     Ok(orders)
+}
+
+/// Every connection of three services, again and again while orders are under way: batches of events fail as well as
+/// those of requests.
+pub(crate) async fn connections_that_are_killed(fleet: &Fleet) -> Result<()> {
+    let scene = Scene::open(fleet).await?;
+    let pids = pids(fleet);
+    let mut db = superuser(fleet).await?;
+    let placing = async {
+        let mut orders = Vec::new();
+        for _ in 0..KILLS {
+            orders.extend(scene.place(ORDERS).await?);
+        }
+        anyhow::Ok(orders)
+    };
+    let killing = async {
+        let mut killed = 0;
+        for _ in 0..KILLS {
+            sleep(BETWEEN_KILLS).await;
+            killed += kill_connections(&mut db).await?;
+        }
+        anyhow::Ok(killed)
+    };
+    let (orders, killed) = try_join!(placing, killing)?;
+    ensure!(killed > 0, "no connection was killed");
+    goes_on(fleet, &scene, &orders, &pids).await
+}
+
+async fn kill_connections(db: &mut PgConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar(
+        "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))
+         FROM pg_stat_activity
+         WHERE usename IN ('order', 'inventory', 'payment')",
+    )
+    .fetch_one(db)
+    .await?)
 }
 
 pub(crate) async fn a_database_that_is_restarted(fleet: &Fleet) -> Result<()> {
@@ -87,9 +138,8 @@ pub(crate) async fn control_a_frozen_replica_keeps_its_lock(fleet: &Fleet) -> Re
 async fn frozen_on_a_hot_row(fleet: &Fleet, off: &str) -> Result<()> {
     let scene = Scene::open(fleet).await?;
     let second = fleet.replica(Service::Inventory, 1);
-    // It ends in good order, so that no event that it has to read again is the first batch of the next.
     second.stop().await?;
-    second.start(&[("RTOMS_FAILPOINTS", &format!("before-commit=freeze{off}"))])?;
+    second.start(&[("RTOMS_FAILPOINTS", &format!("before-keyed-commit=freeze{off}"))])?;
     second.ready().await?;
     let admin_at_second = scene.admin_at_second();
     let through_second = scene.adjust(&admin_at_second, 3);
