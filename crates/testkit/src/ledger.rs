@@ -28,6 +28,15 @@ pub struct Stock {
     pub reserved: i64,
 }
 
+/// How many rows the services and the provider have about some orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Entries {
+    pub movements: i64,
+    pub charges: i64,
+    pub timeline: i64,
+    pub notifications: i64,
+}
+
 /// A row that nobody else may change.
 pub struct Held {
     ledger: Ledger,
@@ -117,6 +126,21 @@ impl Ledger {
         Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&self.pool).await?)
     }
 
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn entries(&self, orders: &[Uuid]) -> Result<Entries> {
+        Ok(sqlx::query_as(
+            "SELECT
+                 (SELECT count(*) FROM inventory.stock_movements WHERE order_id = ANY($1)) AS movements,
+                 (SELECT count(*) FROM provider.provider_charges WHERE order_id = ANY($1)) AS charges,
+                 (SELECT count(*) FROM \"order\".order_timeline WHERE order_id = ANY($1)) AS timeline,
+                 (SELECT count(*) FROM notification.notifications WHERE order_id = ANY($1)) AS notifications",
+        )
+        .bind(orders)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// The orders of a customer, by id, with their states.
     ///
     /// # Errors
@@ -125,6 +149,31 @@ impl Ledger {
         let sql = "SELECT id, status FROM \"order\".orders WHERE customer_id = $1";
         let orders: Vec<(Uuid, String)> = sqlx::query_as(sql).bind(customer).fetch_all(&self.pool).await?;
         Ok(orders.into_iter().collect())
+    }
+
+    /// How many orders with a line of this product are in each state.
+    ///
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn states_of(&self, product: Uuid) -> Result<BTreeMap<String, i64>> {
+        let sql = "SELECT status, count(*)
+                   FROM \"order\".orders
+                   WHERE lines::text LIKE '%' || $1::text || '%'
+                   GROUP BY status";
+        let states: Vec<(String, i64)> = sqlx::query_as(sql).bind(product).fetch_all(&self.pool).await?;
+        Ok(states.into_iter().collect())
+    }
+
+    /// Orders with a line of this product that are not confirmed, oldest first, with their states.
+    ///
+    /// # Errors
+    /// Where Postgres does not answer.
+    pub async fn unfinished(&self, product: Uuid) -> Result<Vec<(Uuid, String)>> {
+        let sql = "SELECT id, status
+                   FROM \"order\".orders
+                   WHERE status <> 'confirmed' AND lines::text LIKE '%' || $1::text || '%'
+                   ORDER BY id";
+        Ok(sqlx::query_as(sql).bind(product).fetch_all(&self.pool).await?)
     }
 
     /// Which of these idempotency keys the order service has stored an answer under.

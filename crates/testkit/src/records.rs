@@ -2,6 +2,8 @@
 
 use crate::eventually::eventually;
 use anyhow::{Context, Result, anyhow};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -101,6 +103,23 @@ impl Records {
             Ok(places)
         })
         .await?
+    }
+
+    /// Makes the broker forget how far `group` has come; all of its members have to end.
+    ///
+    /// # Errors
+    /// Some do not.
+    pub async fn forget(&self, group: &str) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = config(&self.brokers).create()?;
+        let bounded = AdminOptions::new().request_timeout(Some(BOUND));
+        eventually(&format!("{group} is forgotten"), || async {
+            let results = admin.delete_groups(&[group], &bounded).await?;
+            for result in results {
+                result.map_err(|(_, code)| anyhow!("{group}: {code}"))?;
+            }
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// The settings of a consumer of its own group, from the first record on.

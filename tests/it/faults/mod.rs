@@ -10,7 +10,9 @@ mod kills;
 mod leases;
 mod outage;
 mod outbox;
+mod poison;
 mod proxy;
+mod readers;
 mod scene;
 mod storm;
 mod tally;
@@ -92,6 +94,15 @@ pub(crate) fn trials(ground: &Arc<Ground>) -> Vec<Trial> {
         outage::control_the_outbox_has_no_bound,
         churn::replicas_that_end_in_good_order,
         churn::replicas_that_are_killed,
+        readers::who_starts_late_misses_nothing,
+        readers::control_who_starts_late_begins_at_the_end,
+        readers::who_reads_all_again_changes_nothing,
+        readers::control_a_row_stands_twice,
+        poison::stops_nobody,
+        poison::control_nothing_is_buried,
+        poison::a_redrive_killed_before_its_commit,
+        poison::a_redrive_killed_after_its_commit,
+        poison::control_a_letter_is_settled_apart_from_its_effect,
         storm::of_twenty_thousand_requests,
         storm::control_requests_come_first,
         outbox::of_a_dead_writer,
