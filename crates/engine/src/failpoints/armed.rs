@@ -3,7 +3,11 @@
 use super::{Guard, Point};
 use rustix::process::{Signal, getpid, kill_process};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
+/// How long the kernel may take to stop all threads, on a machine with more to do.
+const STOPPED_WITHIN: Duration = Duration::from_millis(200);
 const VARIABLE: &str = "RTOMS_FAILPOINTS";
 
 const POINTS: [(&str, Point); 7] = [
@@ -117,6 +121,8 @@ pub(super) fn hit(point: Point) {
         Some(Sent::Freeze) => Signal::STOP,
     };
     kill_process(getpid(), signal).expect("a process may signal itself");
+    // A stop is told to the process and reaches its threads one after the other: this one must not go on meanwhile.
+    thread::sleep(STOPPED_WITHIN);
 }
 
 #[cfg(test)]
