@@ -131,12 +131,15 @@ fn main() -> ExitCode {
     trials.extend(long.into_iter().map(|trial| trial.with_ignored_flag(true)));
     trials.extend(alone::trials(&shared.handle()));
     let shared_well = shared.run(&arguments, trials);
-    // Afterwards, so that two fleets never run at once; and one at a time.
+    // Afterwards, so that no two fleets run at once; and one at a time.
     arguments.test_threads = Some(1);
     let hurt = Arc::new(Ground::new(faults::plan()));
     let trials = faults::trials(&hurt);
     let hurt_well = hurt.run(&arguments, trials);
-    if shared_well && hurt_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let long = Arc::new(Ground::new(faults::long::plan()));
+    let trials = faults::long::trials(&long);
+    let long_well = long.run(&arguments, trials);
+    if shared_well && hurt_well && long_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Runs one service until it is told to stop, or its audit.

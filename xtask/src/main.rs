@@ -48,6 +48,15 @@ enum Command {
         /// Those that kill, freeze and cut off parts of the fleet, which take some minutes
         #[arg(long)]
         faults: bool,
+        /// Random faults under a steady load, for an hour
+        #[arg(long, conflicts_with = "faults")]
+        faults_long: bool,
+        /// For how many minutes
+        #[arg(long, requires = "faults_long", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        minutes: u32,
+        /// Draws the faults of an earlier run, which has told its seed
+        #[arg(long, requires = "faults_long")]
+        seed: Option<u64>,
         /// For `cargo test`, such as the name of a test
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -94,6 +103,7 @@ fn main() -> ExitCode {
         Command::Down => detached::down(),
         Command::Demo => demo(),
         Command::Test { keycloak: true, .. } => keycloak::test(),
+        Command::Test { faults_long: true, minutes, seed, args, .. } => test_long(minutes, seed, &args),
         Command::Test { faults, args, .. } => test(faults, &args),
         Command::Saga(args) => saga(&args),
         Command::Keycloak => keycloak::run(),
@@ -122,10 +132,7 @@ fn demo() -> Result<()> {
 }
 
 fn test(faults: bool, args: &[String]) -> Result<()> {
-    interrupt::listen()?;
-    // What the stack needs is installed before anything is compiled, so that a failure comes early.
-    let tools = stack::tools::find_or_install(&say::say)?;
-    stack::kafka::resolve(&stack::jars_of(&stack::checkout()), &tools, &say::say)?;
+    prepare_stack()?;
     let mut words = if faults {
         vec!["test", "--workspace", "--test", "it", "--", "--include-ignored", "faults::"]
     } else {
@@ -133,6 +140,24 @@ fn test(faults: bool, args: &[String]) -> Result<()> {
     };
     words.extend(args.iter().map(String::as_str));
     cargo::run("the tests", &words)
+}
+
+fn test_long(minutes: u32, seed: Option<u64>, args: &[String]) -> Result<()> {
+    prepare_stack()?;
+    let mut tests = cargo::cargo();
+    tests.args(["test", "--workspace", "--test", "it", "--", "--include-ignored", "long::", "--nocapture"]).args(args);
+    tests.env("RTOMS_TEST_MINUTES", minutes.to_string());
+    if let Some(seed) = seed {
+        tests.env("RTOMS_TEST_SEED", seed.to_string());
+    }
+    cargo::run_command("the tests", &mut tests)
+}
+
+/// What the stack needs is installed before anything is compiled, so that a failure comes early.
+fn prepare_stack() -> Result<()> {
+    interrupt::listen()?;
+    let tools = stack::tools::find_or_install(&say::say)?;
+    stack::kafka::resolve(&stack::jars_of(&stack::checkout()), &tools, &say::say).map(|_| ())
 }
 
 /// Chosen as [`test`] chooses, so that nothing is compiled twice.

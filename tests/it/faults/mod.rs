@@ -8,6 +8,7 @@ mod churn;
 mod commits;
 mod kills;
 mod leases;
+pub(crate) mod long;
 mod outage;
 mod outbox;
 mod poison;
