@@ -20,8 +20,6 @@ const DRAIN_BOUND: Duration = Duration::from_secs(180);
 const GENERATOR_MARGIN: Duration = Duration::from_secs(60);
 /// After so many turns a load begins again.
 const TURNS: usize = 65_536;
-/// The generator preempts what it measures: what is late is then the fleet.
-const PRIORITY: &str = "10";
 const SEED: u64 = 42;
 
 /// What is sent.
@@ -147,28 +145,17 @@ impl Step {
     }
 }
 
-/// Runs the generator as a process of its own, with the right to preempt, where this machine grants it.
+/// Runs the generator as a process of its own, whose processor time is told apart.
 async fn generate(fleet: &Fleet, mix: &Mix, rate: f64, seconds: f64) -> Result<Sent> {
     let Mix { requests, turns, connections, is_cut } = mix.clone();
     let load = fleet.logs().join("load.json");
     std::fs::write(&load, serde_json::to_vec(&Load { rate, seconds, connections, is_cut, requests, turns })?)?;
-    let program = std::env::current_exe()?;
-    let mut command = Command::new("chrt");
-    command.args(["--fifo", PRIORITY]).arg(&program);
-    if !may_preempt().await {
-        command = Command::new(&program);
-    }
+    let mut command = Command::new(std::env::current_exe()?);
     command.arg("generate").arg(&load).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
     let bound = Duration::from_secs_f64(seconds) + GENERATOR_MARGIN;
     let output = tokio::time::timeout(bound, command.output()).await.context("the generator did not end")??;
     ensure!(output.status.success(), "the generator failed: {}", output.status);
     serde_json::from_slice(&output.stdout).context("what the generator tells")
-}
-
-async fn may_preempt() -> bool {
-    let mut tried = Command::new("chrt");
-    tried.args(["--fifo", PRIORITY, "true"]).stdin(Stdio::null()).stderr(Stdio::null());
-    tried.status().await.is_ok_and(|status| status.success())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use uuid::Uuid;
 
 /// How often an idle writer shows that it lives.
@@ -37,6 +37,8 @@ pub(crate) struct WriterTask<M: Machine> {
     pub(crate) database: PgConnectOptions,
     pub(crate) bounds: SessionBounds,
     pub(crate) batch_max: usize,
+    /// How far apart batches begin that leave nothing waiting.
+    pub(crate) gather: Duration,
     pub(crate) health: Arc<Health>,
     pub(crate) effects: Effects<M>,
     pub(crate) offsets: Offsets,
@@ -74,6 +76,7 @@ impl<M: Machine> WriterTask<M> {
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopping = false;
+        let mut not_before = Instant::now();
         loop {
             let take_events = self.effects.room(self.batch_max);
             let batch = tokio::select! {
@@ -87,10 +90,16 @@ impl<M: Machine> WriterTask<M> {
                     self.beat().await;
                     continue;
                 }
-                batch = self.lanes.gather(self.batch_max, take_events || stopping) => batch,
+                batch = async {
+                    sleep_until(not_before).await;
+                    self.lanes.gather(self.batch_max, take_events || stopping).await
+                } => batch,
             };
             match batch {
                 Some(batch) => {
+                    if batch.len() < self.batch_max {
+                        not_before = Instant::now() + self.gather;
+                    }
                     if is_off(Guard::OffsetsAfterCommit) {
                         self.store_early(&batch).await;
                     }

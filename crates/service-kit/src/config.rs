@@ -47,6 +47,7 @@ impl CommonArgs {
             pool,
             kafka: self.kafka.settings(),
             batch_max: self.engine.batch_max,
+            batch_gather: self.engine.batch_gather,
             requests_max: self.engine.requests_max,
             outbox_max_rows: self.engine.outbox_max_rows,
             session: SessionBounds::default(),
@@ -168,6 +169,9 @@ pub struct EngineArgs {
     /// The most commands that one transaction takes.
     #[arg(long, env = "BATCH_MAX", default_value_t = 256, value_parser = at_least_one)]
     pub batch_max: usize,
+    /// How far apart transactions begin that leave nothing waiting, in microseconds: what comes meanwhile is in the next.
+    #[arg(long = "batch-gather-us", env = "BATCH_GATHER_US", default_value = "5000", value_parser = micros, value_name = "US")]
+    pub batch_gather: Duration,
     /// How many requests may wait for the writer before more are answered 503.
     #[arg(long, env = "REQUESTS_MAX", default_value_t = 4096, value_parser = at_least_one)]
     pub requests_max: usize,
@@ -206,6 +210,14 @@ pub struct OidcArgs {
 /// No whole number.
 pub fn millis(text: &str) -> Result<Duration, ParseIntError> {
     text.parse().map(Duration::from_millis)
+}
+
+/// A duration from microseconds, for clap's `value_parser`.
+///
+/// # Errors
+/// No whole number.
+pub fn micros(text: &str) -> Result<Duration, ParseIntError> {
+    text.parse().map(Duration::from_micros)
 }
 
 /// A duration of at least a second, for clap's `value_parser`.
