@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use testkit::api::{Answer, Service, User, id, read};
-use testkit::eventually::eventually;
+use testkit::eventually::{becomes, eventually};
 use uuid::Uuid;
 
 /// How long a change may take to reach a request that waits for it, on a machine that does other things too; half a
@@ -34,6 +34,14 @@ pub(crate) async fn a_client_that_is_up_to_date_is_told_so(shop: Shop) -> Result
     let order = customer.placed(&[(product, 1)], "pm_card_visa").await?;
     shop.ends(order, "confirmed").await?;
     shop.stock_is(product, 5, 1).await?;
+    // A replica that has told of the stock once goes not back behind it.
+    for n in 0..shop.api.replicas(Service::Product).len() {
+        let (replica, path) = (shop.admin.at_replica(n), format!("/v1/products/{product}"));
+        becomes("inStock", json!(true), || async {
+            Ok(replica.get(Service::Product, &path).await?.expect(200)?["inStock"].clone())
+        })
+        .await?;
+    }
     for (service, path) in [
         (Service::Order, format!("/v1/orders/{order}")),
         (Service::Inventory, format!("/v1/inventory/{product}")),
