@@ -137,10 +137,10 @@ impl Step {
     }
 
     /// Whether the fleet keeps this up: accepting takes at most 100 ms for 99 of 100, nothing fails, and what is under way
-    /// does not become more: it would be done within half a second.
+    /// does not become more, as far as that can be told from chance: it would be done within half a second.
     pub(crate) fn is_sustained(&self) -> bool {
         let (half, end) = (self.backlog.0 as f64, self.backlog.1 as f64);
-        let steady = end <= (1.2 * half).max(0.1 * self.rate) && end <= 0.5 * self.rate;
+        let steady = end <= (1.5 * half).max(0.25 * self.rate) && end <= 0.5 * self.rate;
         self.void.is_none() && self.errors == 0 && self.refused == 0 && self.accept.ms(0.99) <= 100.0 && steady
     }
 }
