@@ -2,6 +2,9 @@
 
 use sqlx::Error;
 
+/// The verdict of this number in a row, of one kind, is a broken schema.
+const BROKEN_SCHEMA: u32 = 3;
+
 /// Why a batch was not committed.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -31,8 +34,29 @@ impl Accusation {
         self.code == "23505"
     }
 
-    pub(crate) fn same_kind(&self, other: &Self) -> bool {
+    fn same_kind(&self, other: &Self) -> bool {
         self.code == other.code && self.constraint == other.constraint
+    }
+}
+
+/// Verdicts in a row without a success between.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    last: Option<Accusation>,
+    in_a_row: u32,
+}
+
+impl Verdicts {
+    /// Whether one more verdict of this kind still speaks of the data.
+    pub(crate) fn believes(&mut self, accusation: &Accusation) -> bool {
+        let same = self.last.as_ref().is_some_and(|last| last.same_kind(accusation));
+        self.in_a_row = if same { self.in_a_row + 1 } else { 1 };
+        self.last = Some(accusation.clone());
+        self.in_a_row < BROKEN_SCHEMA
+    }
+
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -66,4 +90,30 @@ pub(crate) fn judge_commit(error: Error) -> Failure {
         _ => false,
     };
     if definite { judge(error) } else { Failure::OutcomeUnknown(error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accusation(constraint: &str) -> Accusation {
+        Accusation {
+            code: "23514".to_owned(),
+            constraint: Some(constraint.to_owned()),
+            message: "violates a check".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_third_verdict_of_one_kind_is_a_broken_schema() {
+        let mut verdicts = Verdicts::default();
+        assert!(verdicts.believes(&accusation("a")));
+        assert!(verdicts.believes(&accusation("a")));
+        assert!(!verdicts.believes(&accusation("a")));
+        assert!(!verdicts.believes(&accusation("a")), "until something succeeds");
+        verdicts.forget();
+        assert!(verdicts.believes(&accusation("a")));
+        assert!(verdicts.believes(&accusation("b")), "another kind");
+        assert!(verdicts.believes(&accusation("a")));
+    }
 }

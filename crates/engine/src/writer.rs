@@ -10,7 +10,7 @@ use crate::lanes::{Item, Lanes, Origin, Refused, Work};
 use crate::publisher::Handover;
 use crate::session::{Backend, Session, SessionBounds};
 use crate::timers::Backoffs;
-use crate::verdict::{Accusation, Failure};
+use crate::verdict::{Accusation, Failure, Verdicts};
 use crate::{Machine, backoff::Backoff};
 use sqlx::postgres::PgConnectOptions;
 use std::collections::VecDeque;
@@ -26,8 +26,6 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 const MAX_CONFLICTS: u32 = 20;
 /// How often a unique violation may be another replica's doing.
 const MAX_RACES: u32 = 3;
-/// The verdict of this number in a row, of one kind, is a broken schema.
-const BROKEN_SCHEMA: u32 = 3;
 
 type Batch<M> = Vec<Item<<M as Machine>::Command>>;
 
@@ -47,27 +45,6 @@ pub(crate) struct WriterTask<M: Machine> {
     pub(crate) position: Position,
     pub(crate) session: Option<Session>,
     pub(crate) verdicts: Verdicts,
-}
-
-/// Verdicts in a row without a success between.
-#[derive(Debug, Default)]
-pub(crate) struct Verdicts {
-    last: Option<Accusation>,
-    in_a_row: u32,
-}
-
-impl Verdicts {
-    /// Whether one more verdict of this kind still speaks of the data.
-    fn believes(&mut self, accusation: &Accusation) -> bool {
-        let same = self.last.as_ref().is_some_and(|last| last.same_kind(accusation));
-        self.in_a_row = if same { self.in_a_row + 1 } else { 1 };
-        self.last = Some(accusation.clone());
-        self.in_a_row < BROKEN_SCHEMA
-    }
-
-    fn forget(&mut self) {
-        *self = Self::default();
-    }
 }
 
 impl<M: Machine> WriterTask<M> {
@@ -405,30 +382,4 @@ pub(crate) fn new_position() -> Position {
 /// Names the writer in logs.
 pub(crate) fn short(writer: Uuid) -> String {
     writer.simple().to_string()[20..].to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn accusation(constraint: &str) -> Accusation {
-        Accusation {
-            code: "23514".to_owned(),
-            constraint: Some(constraint.to_owned()),
-            message: "violates a check".to_owned(),
-        }
-    }
-
-    #[test]
-    fn the_third_verdict_of_one_kind_is_a_broken_schema() {
-        let mut verdicts = Verdicts::default();
-        assert!(verdicts.believes(&accusation("a")));
-        assert!(verdicts.believes(&accusation("a")));
-        assert!(!verdicts.believes(&accusation("a")));
-        assert!(!verdicts.believes(&accusation("a")), "until something succeeds");
-        verdicts.forget();
-        assert!(verdicts.believes(&accusation("a")));
-        assert!(verdicts.believes(&accusation("b")), "another kind");
-        assert!(verdicts.believes(&accusation("a")));
-    }
 }
