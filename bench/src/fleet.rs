@@ -169,14 +169,14 @@ impl Fleet {
         self.dir.path()
     }
 
-    /// Waits until nothing is under way, for `bound` at most; how long that took. `first`: the lowest id of the orders
+    /// Waits until nothing is under way, for `bound` at most. `first`: the lowest id of the orders
     /// that may be. Both questions go by an index, as the processor time that they take counts as PostgreSQL's.
-    pub(crate) async fn drained(&self, first: Option<Uuid>, bound: Duration) -> Result<Duration> {
+    pub(crate) async fn drained(&self, first: Option<Uuid>, bound: Duration) -> Result<()> {
         let began = Instant::now();
         loop {
             let open = self.open().await? + self.untold(first).await?;
             if open == 0 {
-                return Ok(began.elapsed());
+                return Ok(());
             }
             ensure!(began.elapsed() < bound, "{open} orders or messages are still under way after {bound:?}");
             tokio::time::sleep(LOOK_EVERY).await;

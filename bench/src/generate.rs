@@ -3,6 +3,7 @@
 
 use crate::load::{Load, Placed, Request, Sent};
 use crate::quantiles::Quantiles;
+use crate::usage::cpu_us_of;
 use anyhow::{Context, Result};
 use async_channel::{Receiver, Sender, unbounded};
 use bytes::Bytes;
@@ -40,7 +41,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let load: Load = serde_json::from_slice(&std::fs::read(path)?).context("the load can't be read")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut sent = LocalSet::new().block_on(&runtime, send(load))?;
-    sent.cpu_us = own_cpu_us();
+    sent.cpu_us = cpu_us_of(std::process::id());
     serde_json::to_writer(std::io::stdout().lock(), &sent)?;
     Ok(())
 }
@@ -103,12 +104,10 @@ async fn send(load: Load) -> Result<Sent> {
         }
     }
     let to = load.requests.iter().map(|request| queues[request.address.as_str()].clone()).collect();
-    let rate = load.rate;
-    let pacer = Pacer { start, rate, count, turns: load.turns, to };
     drop(queues);
-    let pacer = thread::spawn(move || pacer.run());
+    let pacer = Pacer { start, rate: load.rate, count, turns: load.turns, to };
     let Paced { requests, late, latest } =
-        tokio::task::spawn_blocking(|| pacer.join()).await?.ok().context("the pacer panicked")?;
+        tokio::task::spawn_blocking(|| pacer.run()).await.context("the pacer panicked")?;
     join_all(connections).await;
     let Tally { never_sent, statuses, accept_us, orders } = tally.take();
     Ok(Sent {
@@ -119,8 +118,6 @@ async fn send(load: Load) -> Result<Sent> {
         accept: Quantiles::of(accept_us),
         orders,
         cpu_us: 0,
-        first_due_us: clock.wall_us(start),
-        last_due_us: clock.wall_us(start + Duration::from_secs_f64((count - 1) as f64 / rate)),
     })
 }
 
@@ -147,9 +144,10 @@ impl Pacer {
         let mut paced = Paced { requests: 0, late: 0, latest: Duration::ZERO };
         for (k, turn) in (0..self.count).zip(self.turns.iter().cycle()) {
             let at = self.start + Duration::from_secs_f64(k as f64 / self.rate);
-            if at > Instant::now() {
+            let early = at.saturating_duration_since(Instant::now());
+            if !early.is_zero() {
                 // Those of a quarter of a millisecond go together: each wake costs what it measures.
-                thread::sleep(at.saturating_duration_since(Instant::now()) + TOGETHER);
+                thread::sleep(early + TOGETHER);
             }
             let request = *turn as usize;
             if self.to[request].try_send(Due { request, at }).is_err() {
@@ -267,9 +265,4 @@ impl Prepared {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Processor time of this process so far (`proc(5)`: in nanoseconds, of all its threads).
-fn own_cpu_us() -> u64 {
-    crate::usage::cpu_us_of(std::process::id())
 }

@@ -44,9 +44,6 @@ pub(crate) struct Sent {
     pub(crate) orders: Vec<Placed>,
     /// Processor time of the generator.
     pub(crate) cpu_us: u64,
-    /// When the first request was due, and when the last was, in microseconds since 1970.
-    pub(crate) first_due_us: i64,
-    pub(crate) last_due_us: i64,
 }
 
 /// An order that was accepted.

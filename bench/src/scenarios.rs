@@ -118,6 +118,11 @@ impl Run {
         Mix::uniform(self.shop.orders(&self.fleet, &self.shop.products[..products]), CONNECTIONS)
     }
 
+    /// On more connections than can be served, and nothing sent after the time is up.
+    fn burst_mix(&self) -> Mix {
+        Mix { connections: BURST_CONNECTIONS, is_cut: true, ..self.order_mix(self.args.products) }
+    }
+
     async fn orders(&self, rate: f64, seconds: f64) -> Result<Step> {
         Step::run(&self.fleet, &self.order_mix(self.args.products), rate, seconds).await
     }
@@ -150,8 +155,7 @@ impl Run {
     }
 
     async fn burst(&self) -> Result<Burst> {
-        let mix = Mix { connections: BURST_CONNECTIONS, is_cut: true, ..self.order_mix(self.args.products) };
-        let step = Step::run(&self.fleet, &mix, BURST_RATE, 20.0).await?;
+        let step = Step::run(&self.fleet, &self.burst_mix(), BURST_RATE, 20.0).await?;
         Ok(Burst { accepted_per_s: step.orders as f64 / step.seconds, step })
     }
 
@@ -193,7 +197,7 @@ impl Run {
         let many_products = Step::run(&self.fleet, &mix, SCALE_RATE, SECONDS).await?;
         let hundred = self.order_mix(100);
         let few_products = Step::run(&self.fleet, &hundred, SCALE_RATE, SECONDS).await?;
-        let burst = Mix { connections: BURST_CONNECTIONS, is_cut: true, ..self.order_mix(self.args.products) };
+        let burst = self.burst_mix();
         while self.orders_stored().await? < MANY_ORDERS {
             let step = Step::run(&self.fleet, &burst, 5000.0, 30.0).await?;
             ensure!(step.orders > 0, "no order was taken");
