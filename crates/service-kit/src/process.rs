@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long threads that block may take at the very end.
 const THREADS_BOUND: Duration = Duration::from_secs(1);
-/// Threads for what blocks: password hashes, the producer's flush.
+/// Threads for what blocks: password hashes.
 const BLOCKING_THREADS: usize = 16;
 
 /// Runs a service until it ends by itself, or by SIGTERM or Ctrl-C, which cancel the token that it is given.
