@@ -89,6 +89,15 @@ impl Server {
         self.process.stop(self.recipe.stop_bound);
     }
 
+    /// A [`crash`](Self::crash), and what it recovers to.
+    ///
+    /// # Errors
+    /// It does not come up again.
+    pub fn crash_and_restart(&mut self) -> Result<()> {
+        self.crash();
+        self.restart()
+    }
+
     /// Freezes it: its connections stay open, and nobody answers.
     pub fn freeze(&self) {
         self.signal_all(Signal::Stop);

@@ -103,12 +103,7 @@ async fn killed(
     revived: &str,
 ) -> Result<Vec<Uuid>> {
     let victims: Vec<_> = victims.iter().map(|service| fleet.replica(*service, 0)).collect();
-    try_join_all(victims.iter().map(async |victim| {
-        victim.stop().await?;
-        victim.start(&[("RTOMS_FAILPOINTS", armed)])?;
-        victim.ready().await
-    }))
-    .await?;
+    try_join_all(victims.iter().map(async |victim| victim.begin_anew(&[("RTOMS_FAILPOINTS", armed)]).await)).await?;
     let dead = AtomicUsize::new(0);
     let placing = async {
         let mut orders = Vec::new();

@@ -24,9 +24,7 @@ pub(crate) async fn control_the_other_calls_under_another_key(fleet: &Fleet) -> 
 async fn asleep(fleet: &Fleet, point: &str, off: &str) -> Result<()> {
     let scene = Scene::alone(fleet).await?;
     let (sleeper, other) = (fleet.replica(Service::Payment, 0), fleet.replica(Service::Payment, 1));
-    sleeper.stop().await?;
-    sleeper.start(&[("RTOMS_FAILPOINTS", &format!("{point}=freeze"))])?;
-    sleeper.ready().await?;
+    sleeper.begin_anew(&[("RTOMS_FAILPOINTS", &format!("{point}=freeze"))]).await?;
     let orders = scene.place(1).await?;
     sleeper.frozen().await?;
     other.start(&[("RTOMS_FAILPOINTS", off)])?;

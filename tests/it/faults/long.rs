@@ -3,7 +3,7 @@
 mod fault;
 mod progress;
 
-use crate::faults::scene::stubborn;
+use crate::faults::scene::{order_of, stubborn};
 use crate::ground::Ground;
 use crate::shop::Shop;
 use anyhow::{Context, Result, ensure};
@@ -13,7 +13,6 @@ use libtest_mimic::Trial;
 use progress::Progress;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +74,7 @@ async fn random_faults(fleet: &Fleet) -> Result<()> {
 
 /// Orders of one customer, until the time is over.
 async fn place(customer: &User, product: Uuid, until: Instant) -> Result<Vec<Uuid>> {
-    let body = json!({ "lines": [{ "productId": product, "quantity": 1 }], "paymentMethod": "pm_card_visa" });
+    let body = order_of(product);
     let mut orders = Vec::new();
     while Instant::now() < until {
         orders.push(id(&stubborn(customer, Service::Order, "/v1/orders", &body).await?.expect(201)?)?);

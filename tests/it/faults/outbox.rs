@@ -79,9 +79,7 @@ impl<'f> Unpublished<'f> {
         let [survivor, dies] = [0, 1].map(|n| fleet.replica(Service::Inventory, n));
         for (replica, armed) in [(survivor, first), (dies, second)] {
             if !armed.is_empty() {
-                replica.stop().await?;
-                replica.start(&[("RTOMS_FAILPOINTS", armed)])?;
-                replica.ready().await?;
+                replica.begin_anew(&[("RTOMS_FAILPOINTS", armed)]).await?;
             }
         }
         let scene = Scene::open(fleet).await?;

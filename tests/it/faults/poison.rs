@@ -28,9 +28,7 @@ pub(crate) async fn control_nothing_is_buried(fleet: &Fleet) -> Result<()> {
 async fn unreadable(fleet: &Fleet, off: &str) -> Result<()> {
     let scene = Scene::alone(fleet).await?;
     let inventory = fleet.replica(Service::Inventory, 0);
-    inventory.stop().await?;
-    inventory.start(&[("RTOMS_FAILPOINTS", off)])?;
-    inventory.ready().await?;
+    inventory.begin_anew(&[("RTOMS_FAILPOINTS", off)]).await?;
     let records = &scene.shop.records;
     let place = records.write("order.created", &Uuid::new_v4().to_string(), Some(b"{")).await?;
     let passed = timeout(PASSED, records.passed(GROUP, std::slice::from_ref(&place))).await;
@@ -86,9 +84,7 @@ async fn killed_redrive(fleet: &Fleet, armed: &str, answer: u16) -> Result<()> {
     let id = id_of(&letter)?;
     ledger.execute(&format!("ALTER TABLE inventory.reservations DROP CONSTRAINT {rule}")).await?;
     let inventory = fleet.replica(Service::Inventory, 0);
-    inventory.stop().await?;
-    inventory.start(&[("RTOMS_FAILPOINTS", armed)])?;
-    inventory.ready().await?;
+    inventory.begin_anew(&[("RTOMS_FAILPOINTS", armed)]).await?;
     let cut_short = redrive(admin, Service::Inventory, id).await;
     ensure!(cut_short.is_err(), "nobody died of it: {cut_short:?}");
     let fate = inventory.ended().await?;

@@ -42,7 +42,7 @@ impl<'f> Scene<'f> {
 
     /// Places `n` orders of one piece at once.
     pub(crate) async fn place(&self, n: usize) -> Result<Vec<Uuid>> {
-        let body = self.order();
+        let body = order_of(self.product);
         let place = async |_| id(&stubborn(&self.customer, Service::Order, "/v1/orders", &body).await?.expect(201)?);
         try_join_all((0..n).map(place)).await
     }
@@ -63,11 +63,7 @@ impl<'f> Scene<'f> {
 
     /// Asks for one order, once.
     pub(crate) async fn try_to_place(&self) -> Result<Answer> {
-        self.customer.post(Service::Order, "/v1/orders", &self.order()).await
-    }
-
-    fn order(&self) -> Value {
-        json!({ "lines": [{ "productId": self.product, "quantity": 1 }], "paymentMethod": "pm_card_visa" })
+        self.customer.post(Service::Order, "/v1/orders", &order_of(self.product)).await
     }
 
     pub(crate) async fn confirmed(&self, orders: &[Uuid]) -> Result<()> {
@@ -127,6 +123,11 @@ impl<'f> Scene<'f> {
         let api = self.fleet.api().only(Service::Inventory, 1);
         api.anonymous().with_token(self.shop.admin.token().unwrap_or_default())
     }
+}
+
+/// One piece, paid at once.
+pub(crate) fn order_of(product: Uuid) -> Value {
+    json!({ "lines": [{ "productId": product, "quantity": 1 }], "paymentMethod": "pm_card_visa" })
 }
 
 /// Of all services, those that nobody has seen to.

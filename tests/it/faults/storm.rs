@@ -2,10 +2,11 @@
 //! already taken does not wait behind them.
 
 use super::caught;
+use super::scene::order_of;
 use crate::shop::Shop;
 use anyhow::{Context, Result, bail, ensure};
 use futures::future::try_join_all;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use testkit::api::{Answer, Service, User, id};
@@ -62,7 +63,7 @@ async fn storm(fleet: &Fleet, each: usize, off: &str) -> Result<()> {
 
 /// One connection's requests, one after the other, each with its key.
 async fn requests(customer: &User, product: Uuid, n: usize) -> Result<Vec<(String, Answer)>> {
-    let body = json!({ "lines": [{ "productId": product, "quantity": 1 }], "paymentMethod": "pm_card_visa" });
+    let body = order_of(product);
     let mut answers = Vec::with_capacity(n);
     for _ in 0..n {
         let key = Uuid::new_v4().to_string();

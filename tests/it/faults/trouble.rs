@@ -53,9 +53,7 @@ pub(crate) async fn a_lock_that_somebody_else_holds(fleet: &Fleet) -> Result<()>
 pub(crate) async fn control_a_lock_is_a_verdict(fleet: &Fleet) -> Result<()> {
     let scene = Scene::alone(fleet).await?;
     let inventory = fleet.replica(Service::Inventory, 0);
-    inventory.stop().await?;
-    inventory.start(&[("RTOMS_FAILPOINTS", "infrastructure-waits=off")])?;
-    inventory.ready().await?;
+    inventory.begin_anew(&[("RTOMS_FAILPOINTS", "infrastructure-waits=off")]).await?;
     let orders = behind_a_lock(fleet, &scene).await?;
     let seen = scene.no_dead_letters().await;
     scene.redrive_all(Service::Inventory).await?;
@@ -117,10 +115,7 @@ pub(crate) async fn a_database_that_is_restarted(fleet: &Fleet) -> Result<()> {
     let restart = fleet.with_stack(|stack| stack.postgres.server.restart());
     let (more, ()) = try_join!(scene.place(ORDERS), restart)?;
     orders.extend(more);
-    let crash = fleet.with_stack(|stack| {
-        stack.postgres.server.crash();
-        stack.postgres.server.restart()
-    });
+    let crash = fleet.with_stack(|stack| stack.postgres.server.crash_and_restart());
     let (more, ()) = try_join!(scene.place(ORDERS), crash)?;
     orders.extend(more);
     goes_on(fleet, &scene, &orders, &pids).await
@@ -138,9 +133,7 @@ pub(crate) async fn control_a_frozen_replica_keeps_its_lock(fleet: &Fleet) -> Re
 async fn frozen_on_a_hot_row(fleet: &Fleet, off: &str) -> Result<()> {
     let scene = Scene::open(fleet).await?;
     let second = fleet.replica(Service::Inventory, 1);
-    second.stop().await?;
-    second.start(&[("RTOMS_FAILPOINTS", &format!("before-keyed-commit=freeze{off}"))])?;
-    second.ready().await?;
+    second.begin_anew(&[("RTOMS_FAILPOINTS", &format!("before-keyed-commit=freeze{off}"))]).await?;
     let admin_at_second = scene.admin_at_second();
     let through_second = scene.adjust(&admin_at_second, 3);
     let through_first = async {

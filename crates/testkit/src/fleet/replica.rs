@@ -69,6 +69,16 @@ impl Replica {
         self.ready().await
     }
 
+    /// As [`restart`](Self::restart), but it ends in good order, so that no group waits for it.
+    ///
+    /// # Errors
+    /// It does not end, can't be started, or does not become ready.
+    pub async fn begin_anew(&self, env: &[(&str, &str)]) -> Result<()> {
+        self.stop().await?;
+        self.start(env)?;
+        self.ready().await
+    }
+
     /// Waits until `/readyz` says so.
     ///
     /// # Errors

@@ -78,27 +78,9 @@ impl Fault {
             }
             Self::RestartPostgres => fleet.with_stack(|stack| stack.postgres.server.restart()).await,
             Self::RestartKafka => fleet.with_stack(|stack| stack.kafka.server.restart()).await,
-            Self::CrashPostgres => {
-                let crash = fleet.with_stack(|stack| {
-                    stack.postgres.server.crash();
-                    stack.postgres.server.restart()
-                });
-                crash.await
-            }
-            Self::CrashKafka => {
-                let crash = fleet.with_stack(|stack| {
-                    stack.kafka.server.crash();
-                    stack.kafka.server.restart()
-                });
-                crash.await
-            }
-            Self::CrashRedis => {
-                let crash = fleet.with_stack(|stack| {
-                    stack.redis.server.crash();
-                    stack.redis.server.restart()
-                });
-                crash.await
-            }
+            Self::CrashPostgres => fleet.with_stack(|stack| stack.postgres.server.crash_and_restart()).await,
+            Self::CrashKafka => fleet.with_stack(|stack| stack.kafka.server.crash_and_restart()).await,
+            Self::CrashRedis => fleet.with_stack(|stack| stack.redis.server.crash_and_restart()).await,
         }
     }
 }
