@@ -57,6 +57,8 @@ pub enum Guard {
     OneKeyACall,
     /// Every lane has its share of a batch, and what finishes orders the rest; off: requests come first.
     LaneShares,
+    /// A request whose handler has given up is not taken; off: it is applied after its 503.
+    ClaimFirst,
     /// With so many events unpublished requests are refused; off: they are taken all the same.
     OutboxBound,
     /// A group that has read nothing yet begins at the first record; off: at the next that comes.

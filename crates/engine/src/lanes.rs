@@ -212,6 +212,7 @@ impl<C> Lanes<C> {
         self.counts[lane].waited.record(item.since.elapsed());
         if let Origin::Request { slot, .. } = &item.origin
             && !slot.claim()
+            && !is_off(Guard::ClaimFirst)
         {
             return;
         }

@@ -1,6 +1,6 @@
 //! Processes that are killed at each point of a batch's way, and started again: nothing is lost, no effect doubled.
 
-use super::scene::Scene;
+use super::scene::{LEFT, Scene};
 use super::{caught, forget_second_charges};
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
@@ -125,23 +125,9 @@ async fn killed(
     Ok(futures::try_join!(placing, reviving)?.0)
 }
 
-/// So many that each partition has some.
-const LATER: usize = 60;
-const LEFT: &str = "are left behind";
-
-/// Whether all orders end, once so many later ones have ended that all partitions are known to be read beyond them.
 async fn nothing_is_left_behind(fleet: &Fleet, victim: Service, armed: &str, revived: &str) -> Result<()> {
     let scene = Scene::alone(fleet).await?;
     let orders = killed(fleet, &scene, &[victim], armed, revived).await?;
     fleet.replica(victim, 0).ready().await?;
-    let later = scene.place(LATER).await?;
-    scene.confirmed(&later).await?;
-    // Longer than a writer is silent before it is swept, and than a lease.
-    sleep(Duration::from_secs(8)).await;
-    let mut left = 0;
-    for order_id in &orders {
-        left += usize::from(scene.shop.admin.order(*order_id).await?["status"] != "confirmed");
-    }
-    ensure!(left == 0, "{left} of {} orders {LEFT}", orders.len());
-    Ok(())
+    scene.none_is_left_behind(&orders).await
 }

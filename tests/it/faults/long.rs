@@ -1,16 +1,17 @@
 //! Random faults for a long time, under a steady load: orders go on ending, and the books are right afterwards.
 
 mod fault;
-mod progress;
+pub(crate) mod progress;
 
-use crate::faults::scene::{order_of, stubborn};
+use super::caught;
+use super::scene::{Scene, order_of, stubborn};
 use crate::ground::Ground;
 use crate::shop::Shop;
 use anyhow::{Context, Result, ensure};
 use fault::Fault;
 use futures::future::try_join_all;
 use libtest_mimic::Trial;
-use progress::Progress;
+use progress::{Progress, STANDS_STILL};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -30,6 +31,8 @@ const MINUTES: u64 = 60;
 /// Who place orders, each one after the other, with a pause.
 const CUSTOMERS: usize = 4;
 const PACE: Duration = Duration::from_millis(500);
+/// Longer than an order takes.
+const STANDSTILL_OF_CONTROL: Duration = Duration::from_secs(5);
 
 /// Two replicas of everything, and nobody waits for a deadline or a new token.
 pub(crate) fn plan() -> Plan {
@@ -41,6 +44,23 @@ pub(crate) fn trials(ground: &Arc<Ground>) -> Vec<Trial> {
     let ground = Arc::clone(ground);
     let run = move || ground.trial(random_faults);
     vec![Trial::test("long::random_faults", run).with_ignored_flag(true)]
+}
+
+/// Nobody takes payments, so that nothing ends.
+pub(crate) async fn control_the_gate_sees_a_standstill(fleet: &Fleet) -> Result<()> {
+    let scene = Scene::open(fleet).await?;
+    let payments = [0, 1].map(|n| fleet.replica(Service::Payment, n));
+    for replica in payments {
+        replica.freeze()?;
+    }
+    let orders = scene.place(1).await?;
+    let progress = Progress::of(&scene.shop.ledger, scene.product).patient(STANDSTILL_OF_CONTROL);
+    let seen = progress.until_all_have_ended().await;
+    for replica in payments {
+        replica.thaw()?;
+    }
+    scene.confirmed(&orders).await?;
+    caught(seen, STANDS_STILL)
 }
 
 async fn random_faults(fleet: &Fleet) -> Result<()> {

@@ -5,15 +5,21 @@ use crate::shop::Shop;
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
+use std::time::Duration;
 use testkit::api::{Answer, Service, User, id};
 use testkit::eventually::{PATIENCE, eventually};
 use testkit::fleet::Fleet;
 use testkit::ledger::Taken;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 const PRICE_MINOR: i64 = 1000;
 const PIECES: i64 = 10_000;
+/// So many that each partition has some.
+const LATER: usize = 60;
+/// Longer than a writer is silent before it is swept, and than a lease.
+const SWEPT_BY: Duration = Duration::from_secs(8);
+pub(crate) const LEFT: &str = "are left behind";
 
 pub(crate) struct Scene<'f> {
     fleet: &'f Fleet,
@@ -70,6 +76,19 @@ impl<'f> Scene<'f> {
         for order_id in orders {
             self.shop.ends(*order_id, "confirmed").await?;
         }
+        Ok(())
+    }
+
+    /// That these orders have ended, once so many later ones have that all partitions are known to be read beyond them.
+    pub(crate) async fn none_is_left_behind(&self, orders: &[Uuid]) -> Result<()> {
+        let later = self.place(LATER).await?;
+        self.confirmed(&later).await?;
+        sleep(SWEPT_BY).await;
+        let mut left = 0;
+        for order_id in orders {
+            left += usize::from(self.shop.admin.order(*order_id).await?["status"] != "confirmed");
+        }
+        ensure!(left == 0, "{left} of {} orders {LEFT}", orders.len());
         Ok(())
     }
 

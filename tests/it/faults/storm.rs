@@ -1,18 +1,20 @@
 //! A storm of requests: each is answered in time, those that were refused never happened, and what finishes the orders
 //! already taken does not wait behind them.
 
-use super::caught;
+use super::long::progress::Progress;
 use super::scene::order_of;
+use super::{caught, superuser};
 use crate::shop::Shop;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use testkit::api::{Answer, Service, User, id};
+use testkit::eventually::eventually;
 use testkit::fleet::Fleet;
 use testkit::metrics::sum;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 const CONNECTIONS: usize = 500;
@@ -25,24 +27,27 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 const LANE: &str = "256";
 /// Events also wait behind each other: so often as long as a request an event may wait.
 const BEHIND_EACH_OTHER: u32 = 2;
-/// The longest that no order may end while some are under way.
-const STANDSTILL: Duration = Duration::from_secs(60);
 const BEHIND: &str = "events wait behind requests";
+const NEVER_FULL: &str = "the lane was never full: this was no storm";
+const APPLIED: &str = "that nobody accepted";
+/// So many requests wait behind a lock, a few of them in each batch.
+const WAITING: usize = 100;
+const SMALL_BATCH: &str = "16";
 
 pub(crate) async fn of_twenty_thousand_requests(fleet: &Fleet) -> Result<()> {
-    storm(fleet, REQUESTS_EACH, "").await
+    storm(fleet, REQUESTS_EACH, LANE, "").await
 }
 
 pub(crate) async fn control_requests_come_first(fleet: &Fleet) -> Result<()> {
-    caught(storm(fleet, REQUESTS_EACH_OF_CONTROL, "lane-shares=off").await, BEHIND)
+    caught(storm(fleet, REQUESTS_EACH_OF_CONTROL, LANE, "lane-shares=off").await, BEHIND)
 }
 
-async fn storm(fleet: &Fleet, each: usize, off: &str) -> Result<()> {
-    let order = fleet.replica(Service::Order, 0);
-    order.stop().await?;
-    order.start(&[("REQUESTS_MAX", LANE), ("RTOMS_FAILPOINTS", off)])?;
-    fleet.ready().await?;
-    let shop = Shop::open(fleet).await?;
+pub(crate) async fn control_the_lane_has_no_bound(fleet: &Fleet) -> Result<()> {
+    caught(storm(fleet, 2, "1000000", "").await, NEVER_FULL)
+}
+
+async fn storm(fleet: &Fleet, each: usize, lane: &str, off: &str) -> Result<()> {
+    let shop = with_order_service(fleet, &[("REQUESTS_MAX", lane), ("RTOMS_FAILPOINTS", off)]).await?;
     let product = shop.product(1000, 1_000_000).await?;
     let customer = shop.customer().await?;
     let before = Waits::of(&shop).await?;
@@ -50,8 +55,8 @@ async fn storm(fleet: &Fleet, each: usize, off: &str) -> Result<()> {
     let sent = try_join_all((0..CONNECTIONS).map(|_| requests(&customer, product, each))).await?;
     let answers = Answers::sorted(sent.into_iter().flatten())?;
     eprintln!("{} accepted and {} refused in {:?}", answers.accepted.len(), answers.refused.len(), began.elapsed());
-    ensure!(!answers.refused.is_empty(), "the lane was never full: this was no storm");
-    let ended = all_end(&shop, &customer, &answers.accepted).await;
+    let ended = Progress::of(&shop.ledger, product).until_all_have_ended().await;
+    ensure!(!answers.refused.is_empty(), NEVER_FULL);
     // Only now, so that none is left out that still waited when the storm was over.
     let waits = Waits::of(&shop).await?.since(&before);
     answers.only_accepted_happened(&shop, &customer).await?;
@@ -59,6 +64,45 @@ async fn storm(fleet: &Fleet, each: usize, off: &str) -> Result<()> {
     let well = waits.event() < BEHIND_EACH_OTHER * waits.request();
     ensure!(well, "{BEHIND}: {:?}, and these {:?}", waits.event(), waits.request());
     ended
+}
+
+pub(crate) async fn of_requests_that_wait_too_long(fleet: &Fleet) -> Result<()> {
+    behind_a_locked_table(fleet, "").await
+}
+
+pub(crate) async fn control_who_was_refused_is_taken(fleet: &Fleet) -> Result<()> {
+    caught(behind_a_locked_table(fleet, "claim-first=off").await, APPLIED)
+}
+
+/// Each batch meets the lock and is refused; most requests wait behind it until their time to be taken has run out.
+async fn behind_a_locked_table(fleet: &Fleet, off: &str) -> Result<()> {
+    let shop = with_order_service(fleet, &[("BATCH_MAX", SMALL_BATCH), ("RTOMS_FAILPOINTS", off)]).await?;
+    let product = shop.product(1000, 1_000_000).await?;
+    let customer = shop.customer().await?;
+    let mut db = superuser(fleet).await?;
+    sqlx::raw_sql(r#"BEGIN; LOCK TABLE "order".orders IN EXCLUSIVE MODE"#).execute(&mut db).await?;
+    let sent = try_join_all((0..WAITING).map(|_| requests(&customer, product, 1))).await?;
+    sqlx::raw_sql("COMMIT").execute(&mut db).await?;
+    let answers = Answers::sorted(sent.into_iter().flatten())?;
+    ensure!(answers.accepted.is_empty(), "{} were accepted behind the lock", answers.accepted.len());
+    // Behind all that still waits in the lane.
+    let last = eventually("an order is taken again", || async {
+        let answers = Answers::sorted(requests(&customer, product, 1).await?.into_iter())?;
+        Ok((!answers.accepted.is_empty()).then_some(answers.accepted))
+    });
+    let answers = Answers { accepted: last.await?, ..answers };
+    Progress::of(&shop.ledger, product).until_all_have_ended().await?;
+    answers.only_accepted_happened(&shop, &customer).await
+}
+
+/// The fleet with an order service that began anew.
+async fn with_order_service(fleet: &Fleet, env: &[(&str, &str)]) -> Result<Shop> {
+    let order = fleet.replica(Service::Order, 0);
+    order.stop().await?;
+    order.start(env)?;
+    // The others are ready once they have its keys.
+    fleet.ready().await?;
+    Shop::open(fleet).await
 }
 
 /// One connection's requests, one after the other, each with its key.
@@ -110,26 +154,6 @@ impl Answers {
 async fn subject(customer: &User) -> Result<String> {
     let me = customer.get(Service::Order, "/auth/userinfo").await?.expect(200)?;
     Ok(me["sub"].as_str().context("a customer has a sub")?.to_owned())
-}
-
-/// Waits until all orders are confirmed, as long as some end.
-async fn all_end(shop: &Shop, customer: &User, accepted: &BTreeSet<Uuid>) -> Result<()> {
-    let customer = subject(customer).await?;
-    let (mut ended, mut since) = (0, Instant::now());
-    loop {
-        let orders = shop.ledger.orders_of(&customer).await?;
-        let confirmed = accepted.iter().filter(|order| orders.get(order).is_some_and(|s| s == "confirmed")).count();
-        if confirmed == accepted.len() {
-            return Ok(());
-        }
-        if confirmed > ended {
-            (ended, since) = (confirmed, Instant::now());
-        }
-        if since.elapsed() > STANDSTILL {
-            bail!("{ended} of {} orders have ended, and none for {STANDSTILL:?}", accepted.len());
-        }
-        sleep(Duration::from_millis(500)).await;
-    }
 }
 
 /// How long events and requests have waited for the order service's writer: how many, and their seconds.

@@ -215,7 +215,7 @@ impl Book {
                     properties: Vec::new(),
                 },
                 batch_max,
-                batch_gather: Duration::ZERO,
+                batch_rest_max: Duration::ZERO,
                 requests_max: 4096,
                 outbox_max_rows: 1000,
                 session,

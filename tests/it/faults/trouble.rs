@@ -16,9 +16,12 @@ use uuid::Uuid;
 const ORDERS: usize = 20;
 /// Who place one order after the other.
 const CUSTOMERS: usize = 4;
-/// How often all connections are killed, and how long they live between.
-const KILLS: usize = 8;
-const BETWEEN_KILLS: Duration = Duration::from_millis(500);
+/// How often all connections of a service are killed, and the time between.
+const KILLS: u32 = 12;
+/// Out of step with the heartbeat of a writer, which would meet every one of them before a batch does.
+const BETWEEN_KILLS: Duration = Duration::from_millis(370);
+/// So that orders come all the time.
+const BETWEEN_WAVES: Duration = Duration::from_millis(100);
 /// Longer than the backoff of a writer, and than its heartbeat.
 const READ_ONLY: Duration = Duration::from_secs(10);
 /// Longer than the `lock_timeout` of a writer, three seconds.
@@ -27,8 +30,14 @@ const LOCKED: Duration = Duration::from_secs(8);
 const HOT_ROW_FREE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn a_database_that_is_read_only_for_a_while(fleet: &Fleet) -> Result<()> {
-    let scene = Scene::open(fleet).await?;
-    let pids = pids(fleet);
+    passes(fleet, read_only).await
+}
+
+pub(crate) async fn control_a_read_only_database_is_a_verdict(fleet: &Fleet) -> Result<()> {
+    condemns(fleet, read_only).await
+}
+
+async fn read_only(fleet: &Fleet, scene: &Scene<'_>) -> Result<Vec<Uuid>> {
     // Until they are refused, so that events are on their way when the trouble begins.
     let until = try_join_all((0..CUSTOMERS).map(|_| scene.place_until_refused()));
     let on = set(fleet, "ALTER SYSTEM SET default_transaction_read_only = on");
@@ -39,27 +48,15 @@ pub(crate) async fn a_database_that_is_read_only_for_a_while(fleet: &Fleet) -> R
         set(fleet, "ALTER SYSTEM RESET default_transaction_read_only").await
     };
     let (more, ()) = try_join!(during, off)?;
-    goes_on(fleet, &scene, &[taken.concat(), more].concat(), &pids).await
+    Ok([taken.concat(), more].concat())
 }
 
 pub(crate) async fn a_lock_that_somebody_else_holds(fleet: &Fleet) -> Result<()> {
-    let scene = Scene::open(fleet).await?;
-    let pids = pids(fleet);
-    let orders = behind_a_lock(fleet, &scene).await?;
-    goes_on(fleet, &scene, &orders, &pids).await
+    passes(fleet, behind_a_lock).await
 }
 
-/// With the guard off, the lock condemns the orders that met it. Redriven, they end well.
 pub(crate) async fn control_a_lock_is_a_verdict(fleet: &Fleet) -> Result<()> {
-    let scene = Scene::alone(fleet).await?;
-    let inventory = fleet.replica(Service::Inventory, 0);
-    inventory.begin_anew(&[("RTOMS_FAILPOINTS", "infrastructure-waits=off")]).await?;
-    let orders = behind_a_lock(fleet, &scene).await?;
-    let seen = scene.no_dead_letters().await;
-    scene.redrive_all(Service::Inventory).await?;
-    scene.confirmed(&orders).await?;
-    scene.books(&orders).await?;
-    caught(seen, "records went to the dead letters")
+    condemns(fleet, behind_a_lock).await
 }
 
 /// Orders whose stock row is locked by somebody else for a while, until after a writer has met the lock.
@@ -72,45 +69,61 @@ async fn behind_a_lock(fleet: &Fleet, scene: &Scene<'_>) -> Result<Vec<Uuid>> {
     Ok(orders)
 }
 
-/// Every connection of three services, again and again while orders are under way: batches of events fail as well as
+/// Every connection of one service after the other, again and again while orders are under way: batches of events fail as well as
 /// those of requests.
 pub(crate) async fn connections_that_are_killed(fleet: &Fleet) -> Result<()> {
-    let scene = Scene::open(fleet).await?;
-    let pids = pids(fleet);
+    passes(fleet, killed_connections).await
+}
+
+pub(crate) async fn control_a_killed_connection_is_a_verdict(fleet: &Fleet) -> Result<()> {
+    condemns(fleet, killed_connections).await
+}
+
+async fn killed_connections(fleet: &Fleet, scene: &Scene<'_>) -> Result<Vec<Uuid>> {
     let mut db = superuser(fleet).await?;
+    let until = Instant::now() + BETWEEN_KILLS * (KILLS + 1);
     let placing = async {
         let mut orders = Vec::new();
-        for _ in 0..KILLS {
-            orders.extend(scene.place(ORDERS).await?);
+        while Instant::now() < until {
+            orders.extend(scene.place(CUSTOMERS).await?);
+            sleep(BETWEEN_WAVES).await;
         }
         anyhow::Ok(orders)
     };
     let killing = async {
         let mut killed = 0;
-        for _ in 0..KILLS {
+        for service in ["order", "inventory", "payment"].iter().cycle().take(KILLS as usize) {
             sleep(BETWEEN_KILLS).await;
-            killed += kill_connections(&mut db).await?;
+            killed += kill_connections(&mut db, service).await?;
         }
         anyhow::Ok(killed)
     };
     let (orders, killed) = try_join!(placing, killing)?;
     ensure!(killed > 0, "no connection was killed");
-    goes_on(fleet, &scene, &orders, &pids).await
+    Ok(orders)
 }
 
-async fn kill_connections(db: &mut PgConnection) -> Result<i64> {
+async fn kill_connections(db: &mut PgConnection, service: &str) -> Result<i64> {
     Ok(sqlx::query_scalar(
         "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))
          FROM pg_stat_activity
-         WHERE usename IN ('order', 'inventory', 'payment')",
+         WHERE usename = $1",
     )
+    .bind(service)
     .fetch_one(db)
     .await?)
 }
 
 pub(crate) async fn a_database_that_is_restarted(fleet: &Fleet) -> Result<()> {
-    let scene = Scene::open(fleet).await?;
-    let pids = pids(fleet);
+    passes(fleet, restarts).await
+}
+
+pub(crate) async fn control_a_restart_is_a_verdict(fleet: &Fleet) -> Result<()> {
+    condemns(fleet, restarts).await
+}
+
+/// In good order, and after a crash.
+async fn restarts(fleet: &Fleet, scene: &Scene<'_>) -> Result<Vec<Uuid>> {
     let mut orders = scene.place(ORDERS).await?;
     let restart = fleet.with_stack(|stack| stack.postgres.server.restart());
     let (more, ()) = try_join!(scene.place(ORDERS), restart)?;
@@ -118,7 +131,7 @@ pub(crate) async fn a_database_that_is_restarted(fleet: &Fleet) -> Result<()> {
     let crash = fleet.with_stack(|stack| stack.postgres.server.crash_and_restart());
     let (more, ()) = try_join!(scene.place(ORDERS), crash)?;
     orders.extend(more);
-    goes_on(fleet, &scene, &orders, &pids).await
+    Ok(orders)
 }
 
 pub(crate) async fn a_replica_frozen_on_a_hot_row(fleet: &Fleet) -> Result<()> {
@@ -154,13 +167,30 @@ async fn frozen_on_a_hot_row(fleet: &Fleet, off: &str) -> Result<()> {
     scene.no_dead_letters().await
 }
 
-/// The services are the same processes as before, and all that was taken ends well.
-async fn goes_on(fleet: &Fleet, scene: &Scene<'_>, orders: &[Uuid], pids_before: &[u32]) -> Result<()> {
-    scene.confirmed(orders).await?;
-    scene.books(orders).await?;
+/// Orders are under way while `trouble` happens. All end well, and the services are the same processes as before.
+async fn passes(fleet: &Fleet, trouble: impl AsyncFnOnce(&Fleet, &Scene<'_>) -> Result<Vec<Uuid>>) -> Result<()> {
+    let scene = Scene::open(fleet).await?;
+    let before = pids(fleet);
+    let orders = trouble(fleet, &scene).await?;
+    scene.confirmed(&orders).await?;
+    scene.books(&orders).await?;
     fleet.ready().await?;
-    ensure!(pids(fleet) == pids_before, "a service has ended");
+    ensure!(pids(fleet) == before, "a service has ended");
     Ok(())
+}
+
+/// With the guard off in inventory, the trouble condemns the orders that met it. Redriven, they end well.
+async fn condemns(fleet: &Fleet, trouble: impl AsyncFnOnce(&Fleet, &Scene<'_>) -> Result<Vec<Uuid>>) -> Result<()> {
+    let scene = Scene::alone(fleet).await?;
+    let inventory = fleet.replica(Service::Inventory, 0);
+    inventory.begin_anew(&[("RTOMS_FAILPOINTS", "infrastructure-waits=off")]).await?;
+    let orders = trouble(fleet, &scene).await?;
+    let seen = scene.no_dead_letters().await;
+    inventory.begin_anew(&[]).await?;
+    scene.redrive_all(Service::Inventory).await?;
+    scene.confirmed(&orders).await?;
+    scene.books(&orders).await?;
+    caught(seen, "records went to the dead letters")
 }
 
 async fn is_locked(fleet: &Fleet, product: Uuid) -> Result<bool> {

@@ -20,7 +20,7 @@ const POINTS: [(&str, Point); 7] = [
     ("after-call", Point::AfterCall),
 ];
 
-const GUARDS: [(&str, Guard); 17] = [
+const GUARDS: [(&str, Guard); 18] = [
     ("offsets-after-commit", Guard::OffsetsAfterCommit),
     ("cursor-after-report", Guard::CursorAfterReport),
     ("ask-what-commit-did", Guard::AskWhatCommitDid),
@@ -34,6 +34,7 @@ const GUARDS: [(&str, Guard); 17] = [
     ("due-timers", Guard::DueTimers),
     ("one-key-a-call", Guard::OneKeyACall),
     ("lane-shares", Guard::LaneShares),
+    ("claim-first", Guard::ClaimFirst),
     ("outbox-bound", Guard::OutboxBound),
     ("from-the-beginning", Guard::FromTheBeginning),
     ("bury", Guard::Bury),

@@ -10,14 +10,16 @@ use uuid::Uuid;
 
 /// The longest that no order may end while none of the servers is away.
 const STANDSTILL: Duration = Duration::from_secs(60);
+pub(super) const STANDS_STILL: &str = "no order has ended";
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// So many of the orders that hang are told.
 const SHOWN: usize = 10;
 
-pub(super) struct Progress<'l> {
+pub(crate) struct Progress<'l> {
     ledger: &'l Ledger,
     product: Uuid,
     outages: AtomicUsize,
+    standstill: Duration,
 }
 
 /// A server is away until this is dropped.
@@ -31,13 +33,18 @@ impl Drop for Outage<'_> {
 
 impl<'l> Progress<'l> {
     /// Of the orders of one product.
-    pub(super) fn of(ledger: &'l Ledger, product: Uuid) -> Self {
-        Self { ledger, product, outages: AtomicUsize::new(0) }
+    pub(crate) fn of(ledger: &'l Ledger, product: Uuid) -> Self {
+        Self { ledger, product, outages: AtomicUsize::new(0), standstill: STANDSTILL }
     }
 
     pub(super) fn outage(&self) -> Outage<'_> {
         self.outages.fetch_add(1, Ordering::Relaxed);
         Outage(&self.outages)
+    }
+
+    /// The same, which is patient for so long.
+    pub(crate) fn patient(self, standstill: Duration) -> Self {
+        Self { standstill, ..self }
     }
 
     /// Fails where no order ends for too long, with what hangs.
@@ -46,7 +53,7 @@ impl<'l> Progress<'l> {
     }
 
     /// Waits until every order has ended, under the same bound.
-    pub(super) async fn until_all_have_ended(&self) -> Result<()> {
+    pub(crate) async fn until_all_have_ended(&self) -> Result<()> {
         self.watch_while(|states| states.keys().any(|state| state != "confirmed")).await
     }
 
@@ -67,10 +74,10 @@ impl<'l> Progress<'l> {
             if self.outages.load(Ordering::Relaxed) > 0 {
                 since = Instant::now();
             }
-            if since.elapsed() > STANDSTILL {
+            if since.elapsed() > self.standstill {
                 let hanging = self.ledger.unfinished(self.product).await?;
                 let shown: Vec<_> = hanging.iter().take(SHOWN).collect();
-                bail!("no order has ended for {STANDSTILL:?}: {states:?}; {} hang: {shown:?}", hanging.len());
+                bail!("{STANDS_STILL} for {:?}: {states:?}; {} hang: {shown:?}", self.standstill, hanging.len());
             }
             sleep(LOOK_EVERY).await;
         }
