@@ -66,6 +66,8 @@ impl KafkaSettings {
             .set("enable.auto.offset.store", "false")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", "10000")
+            // A heartbeat's answer is how a member hears that partitions are to be shared out anew.
+            .set("heartbeat.interval.ms", "1000")
             .set("fetch.wait.max.ms", "100")
             // After its queue was full, librdkafka waits so long before it fetches again (default 1000).
             .set("fetch.queue.backoff.ms", "10")

@@ -47,8 +47,8 @@ pub struct Settings<M: Machine> {
     pub kafka: KafkaSettings,
     /// The most commands that one transaction takes.
     pub batch_max: usize,
-    /// How far apart batches begin that leave nothing waiting; the first after a pause begins at once.
-    pub batch_gather: Duration,
+    /// The writer rests twice as long as a batch took that leaves nothing waiting, and at most so long.
+    pub batch_rest_max: Duration,
     /// How many requests may wait for the writer; more are refused at once.
     pub requests_max: usize,
     /// How many events may wait for Kafka before requests are refused.
@@ -198,7 +198,7 @@ impl<M: Machine> Engine<M> {
             database: settings.database,
             bounds: settings.session,
             batch_max: settings.batch_max.max(1),
-            gather: settings.batch_gather,
+            rest_max: settings.batch_rest_max,
             health: Arc::clone(&health),
             effects: Effects::new(settings.perform, inlets.effects),
             offsets: offsets.clone(),

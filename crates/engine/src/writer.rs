@@ -22,6 +22,9 @@ use uuid::Uuid;
 
 /// How often an idle writer shows that it lives.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How many times as long as a batch took the writer rests after it, so that more gathers. A transaction takes longer the
+/// more the machine has to do: so batches grow with the load, and an idle service answers soon.
+const REST: u32 = 2;
 /// How many conflicts in a row are taken for bad luck.
 const MAX_CONFLICTS: u32 = 20;
 /// How often a unique violation may be another replica's doing.
@@ -35,8 +38,8 @@ pub(crate) struct WriterTask<M: Machine> {
     pub(crate) database: PgConnectOptions,
     pub(crate) bounds: SessionBounds,
     pub(crate) batch_max: usize,
-    /// How far apart batches begin that leave nothing waiting.
-    pub(crate) gather: Duration,
+    /// The longest rest after a batch that leaves nothing waiting.
+    pub(crate) rest_max: Duration,
     pub(crate) health: Arc<Health>,
     pub(crate) effects: Effects<M>,
     pub(crate) offsets: Offsets,
@@ -74,13 +77,14 @@ impl<M: Machine> WriterTask<M> {
             };
             match batch {
                 Some(batch) => {
-                    if batch.len() < self.batch_max {
-                        not_before = Instant::now() + self.gather;
-                    }
                     if is_off(Guard::OffsetsAfterCommit) {
                         self.store_early(&batch).await;
                     }
+                    let (is_full, began) = (batch.len() >= self.batch_max, Instant::now());
                     self.settle(batch).await;
+                    if !is_full {
+                        not_before = Instant::now() + self.rest_max.min(REST * began.elapsed());
+                    }
                 }
                 None => break,
             }

@@ -47,7 +47,7 @@ impl CommonArgs {
             pool,
             kafka: self.kafka.settings(),
             batch_max: self.engine.batch_max,
-            batch_gather: self.engine.batch_gather,
+            batch_rest_max: self.engine.batch_rest_max,
             requests_max: self.engine.requests_max,
             outbox_max_rows: self.engine.outbox_max_rows,
             session: SessionBounds::default(),
@@ -139,7 +139,7 @@ pub struct KafkaArgs {
     #[arg(long, env = "KAFKA_BROKERS", default_value = "localhost:19092")]
     pub kafka_brokers: String,
     /// Partitions of a topic that has to be made.
-    #[arg(long, env = "TOPIC_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(long, env = "TOPIC_PARTITIONS", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..))]
     pub topic_partitions: i32,
     /// Replicas of a topic that has to be made.
     #[arg(long, env = "TOPIC_REPLICATION", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
@@ -169,9 +169,10 @@ pub struct EngineArgs {
     /// The most commands that one transaction takes.
     #[arg(long, env = "BATCH_MAX", default_value_t = 256, value_parser = at_least_one)]
     pub batch_max: usize,
-    /// How far apart transactions begin that leave nothing waiting, in microseconds: what comes meanwhile is in the next.
-    #[arg(long = "batch-gather-us", env = "BATCH_GATHER_US", default_value = "5000", value_parser = micros, value_name = "US")]
-    pub batch_gather: Duration,
+    /// The longest rest after a transaction that leaves nothing waiting, in microseconds: what comes meanwhile is in the
+    /// next. It rests twice as long as the transaction took.
+    #[arg(long = "batch-rest-max-us", env = "BATCH_REST_MAX_US", default_value = "20000", value_parser = micros, value_name = "US")]
+    pub batch_rest_max: Duration,
     /// How many requests may wait for the writer before more are answered 503.
     #[arg(long, env = "REQUESTS_MAX", default_value_t = 4096, value_parser = at_least_one)]
     pub requests_max: usize,
@@ -264,7 +265,7 @@ mod tests {
         Config::command().debug_assert();
         let config = Config::try_parse_from(ARGS).unwrap().common;
         assert_eq!(config.http.addr(8181).to_string(), "127.0.0.1:8181");
-        assert_eq!(config.kafka.topic_partitions, 6);
+        assert_eq!(config.kafka.topic_partitions, 3);
         assert_eq!(config.oidc.oidc_roles_claim, "realm_access.roles");
         assert!(config.demo);
         assert_eq!(

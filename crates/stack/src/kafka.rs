@@ -67,7 +67,7 @@ impl Kafka {
 
 fn java(program: &Path, jars: &Path, dir: &Path) -> Command {
     let mut java = Command::new(program);
-    java.args(["-Xms128m", "-Xmx512m", "-XX:+UseG1GC"])
+    java.args(["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC"])
         .arg(format!("-Dlog4j2.configurationFile={}", dir.join("log4j2.properties").display()))
         .arg("-cp")
         .arg(format!("{}/*", jars.display()));

@@ -159,13 +159,14 @@ fn command(bin: &Path, data: &Path, port: u16) -> Command {
         // The path of one may have 107 bytes, which a checkout's may exceed.
         "unix_socket_directories=",
         "max_connections=300",
-        "shared_buffers=256MB",
+        "shared_buffers=1GB",
+        "checkpoint_timeout=15min",
         // As a real installation: what was committed survives a crash.
         "fsync=on",
         "synchronous_commit=on",
         "wal_level=minimal",
         "max_wal_senders=0",
-        "max_wal_size=2GB",
+        "max_wal_size=4GB",
     ] {
         server.args(["-c", setting]);
     }
