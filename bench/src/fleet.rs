@@ -164,6 +164,10 @@ impl Fleet {
         Ok(())
     }
 
+    pub(crate) fn redis_version(&self) -> Result<String> {
+        self.stack.redis.version()
+    }
+
     /// Where the logs are, until the run ends.
     pub(crate) fn logs(&self) -> &Path {
         self.dir.path()

@@ -266,3 +266,35 @@ impl Prepared {
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_due_at_a_fixed_rate_whatever_becomes_of_them() {
+        let (one, first) = unbounded();
+        let (other, second) = unbounded();
+        let start = Instant::now();
+        let pacer = Pacer { start, rate: 2000.0, count: 100, turns: vec![0, 0, 1], to: vec![one, other] };
+        let paced = pacer.run();
+        // The last is due after 49.5 ms, and nobody has answered anything.
+        assert!(start.elapsed() >= Duration::from_micros(49_500));
+        assert_eq!((paced.requests, first.len(), second.len()), (100, 67, 33));
+        let mut dues: Vec<Due> = std::iter::from_fn(|| first.try_recv().ok()).collect();
+        dues.extend(std::iter::from_fn(|| second.try_recv().ok()));
+        dues.sort_by_key(|due| due.at);
+        for (k, due) in dues.iter().enumerate() {
+            assert_eq!(due.at, start + Duration::from_secs_f64(k as f64 / 2000.0));
+        }
+    }
+
+    #[test]
+    fn a_pacer_that_began_too_late_says_so() {
+        let (queue, _due) = unbounded();
+        let start = Instant::now() - Duration::from_millis(100);
+        let paced = Pacer { start, rate: 1000.0, count: 10, turns: vec![0], to: vec![queue] }.run();
+        assert_eq!((paced.requests, paced.late), (10, 10));
+        assert!(paced.latest >= Duration::from_millis(90));
+    }
+}

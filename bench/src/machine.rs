@@ -1,5 +1,6 @@
 //! The machine that was measured, and what ran on it.
 
+use crate::fleet::Fleet;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -18,13 +19,16 @@ pub(crate) struct Machine {
     pub(crate) memory_gib: f64,
     pub(crate) kernel: String,
     pub(crate) postgres: String,
+    pub(crate) kafka: String,
+    pub(crate) redis: String,
     /// How many times a second 8 KiB are written and synced with fdatasync, where `pg_test_fsync` tells.
     pub(crate) fdatasync_per_s: Option<f64>,
 }
 
 impl Machine {
     /// `quick` leaves out `pg_test_fsync`, which takes as long as some steps.
-    pub(crate) async fn look(db: &sqlx::PgPool, dir: &Path, quick: bool) -> Result<Self> {
+    pub(crate) async fn look(fleet: &Fleet, quick: bool) -> Result<Self> {
+        let db = &fleet.db;
         let cpu = fs::read_to_string("/proc/cpuinfo")?;
         let memory = fs::read_to_string("/proc/meminfo")?;
         let after = |text: &str, name: &str| {
@@ -39,7 +43,9 @@ impl Machine {
             memory_gib: kb / 1024.0 / 1024.0,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
             postgres: sqlx::query_scalar("SHOW server_version").fetch_one(db).await?,
-            fdatasync_per_s: if quick { None } else { fdatasync_per_s(db, dir).await },
+            kafka: stack::kafka::VERSION.to_owned(),
+            redis: fleet.redis_version()?,
+            fdatasync_per_s: if quick { None } else { fdatasync_per_s(db, fleet.logs()).await },
         })
     }
 }

@@ -89,7 +89,6 @@ fn main() -> ExitCode {
 fn run(args: &RunArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let report = runtime.block_on(scenarios::run(args))?;
-    report.write(&args.out)?;
     println!("\n{}", report.markdown());
     anyhow::ensure!(!report.is_void(), "some of it is void, as the report says");
     Ok(())

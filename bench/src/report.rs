@@ -166,17 +166,18 @@ impl Report {
         self.figures(&mut text);
         self.latencies(&mut text);
         self.costs(&mut text);
+        self.written(&mut text);
         self.sizes(&mut text);
         text
     }
 
     fn machine(&self, text: &mut String) {
-        let Machine { cpu, cores, memory_gib, kernel, postgres, fdatasync_per_s } = &self.machine;
+        let Machine { cpu, cores, memory_gib, kernel, postgres, kafka, redis, fdatasync_per_s } = &self.machine;
         let fsync = fdatasync_per_s.map_or("not measured".to_owned(), |n| format!("{n:.0} a second"));
         let _ = writeln!(
             text,
             "Made by `cargo xtask bench`. Machine: {cores} cores of {cpu}, {memory_gib:.0} GiB, Linux {kernel}, PostgreSQL \
-             {postgres}; fdatasync of 8 KiB: {fsync}. Generator, servers and services share it.\n"
+             {postgres}, Kafka {kafka}, Redis {redis}; fdatasync of 8 KiB: {fsync}. Generator, servers and services share it.\n"
         );
     }
 
@@ -292,6 +293,26 @@ impl Report {
         text.push('\n');
     }
 
+    fn written(&self, text: &mut String) {
+        let Some(orders) = &self.orders else { return };
+        let step = &orders.at_most;
+        let _ = writeln!(
+            text,
+            "Written an order, at {:.0}/s; an update that touches no index is a HOT one:\n\n\
+             | schema | rows inserted | updated | of them HOT | events | transactions |\n|---|---|---|---|---|---|",
+            step.rate
+        );
+        for (schema, written) in &step.usage.written {
+            let transactions = written.transactions.map_or("–".to_owned(), |n| format!("{n:.3}"));
+            let _ = writeln!(
+                text,
+                "| {schema} | {:.2} | {:.2} | {:.2} | {:.2} | {transactions} |",
+                written.inserted, written.updated, written.hot, written.events
+            );
+        }
+        text.push('\n');
+    }
+
     fn sizes(&self, text: &mut String) {
         let most = self.measured().into_iter().next().map(|(_, measured)| &measured.at_most);
         text.push_str("| service | start to ready | resident idle | under load | commands in a transaction |\n|---|---|---|---|---|\n");
@@ -304,5 +325,54 @@ impl Report {
                 most.and_then(|step| step.usage.batch.get(service)).map_or("–".to_owned(), |n| format!("{n:.0}"));
             let _ = writeln!(text, "| {service} | {ms:.0} ms | {idle:.0} MB | {loaded} | {batch} |");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let machine = Machine {
+            cpu: "a processor".to_owned(),
+            cores: 2,
+            memory_gib: 24.0,
+            kernel: "6".to_owned(),
+            postgres: "15".to_owned(),
+            kafka: "4".to_owned(),
+            redis: "7".to_owned(),
+            fdatasync_per_s: None,
+        };
+        Report::new(machine, [("order".to_owned(), 60.0)].into(), BTreeMap::new())
+    }
+
+    fn measured(sustained: f64, void: Option<&str>) -> Measured {
+        let step = |rate: f64| Step { rate, void: void.map(ToOwned::to_owned), ..Step::default() };
+        let (at_half, at_most) = (step(sustained * 0.5), step(sustained * 0.8));
+        Measured { climb: Some(Climb { sustained, steps: Vec::new() }), at_half, at_most }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_told() {
+        let text = report().markdown();
+        assert!(text.contains("2 cores of a processor") && text.contains("fdatasync of 8 KiB: not measured"));
+        assert!(!text.contains("sustained") && !report().is_void());
+    }
+
+    #[test]
+    fn figures_are_told_as_they_were_measured() {
+        let report = Report { orders: Some(measured(1000.0, None)), ..report() };
+        let text = report.markdown();
+        assert!(text.contains("sustained | 1000/s |"), "{text}");
+        assert!(text.contains("due to confirmed at 500/s"), "{text}");
+        assert!(!report.is_void());
+        let none = Report { orders: Some(measured(0.0, None)), ..report };
+        assert!(none.markdown().contains("no step was sustained"));
+    }
+
+    #[test]
+    fn a_void_step_voids_the_report_and_says_why() {
+        let report = Report { orders: Some(measured(1000.0, Some("too late"))), ..report() };
+        assert!(report.is_void() && report.markdown().contains("(void: too late)"));
     }
 }

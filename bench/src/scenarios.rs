@@ -65,7 +65,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Report> {
     let fleet = Fleet::start(&args.programs).await?;
     let resident_idle_mb = fleet.resident_mb();
     let mut report = Report::new(
-        Machine::look(&fleet.db, fleet.logs(), args.quick || args.rate.is_some()).await?,
+        Machine::look(&fleet, args.quick || args.rate.is_some()).await?,
         fleet.started_in_ms(),
         resident_idle_mb,
     );
@@ -78,6 +78,8 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Report> {
         eprintln!("{scenario:?}");
         run.scenario(*scenario, &mut report).await?;
         run.fleet.audit().await?;
+        // What stands so far is of books that were right.
+        report.write(&args.out)?;
     }
     Ok(report)
 }
@@ -93,7 +95,7 @@ impl Run {
         match scenario {
             Scenario::Idle => report.idle = Some(self.idle().await?),
             Scenario::Orders => {
-                let mix = self.order_mix(self.shop.products.len());
+                let mix = self.order_mix(self.args.products);
                 report.orders = Some(self.measure(&mix, 1000.0).await?);
             }
             Scenario::Hot => {

@@ -75,7 +75,7 @@ impl Mix {
 }
 
 /// One step of a scenario. Latencies count from when a request was due.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub(crate) rate: f64,
     pub(crate) seconds: f64,

@@ -19,6 +19,34 @@ pub(crate) struct Snapshot {
     commits: i64,
     wal_bytes: i64,
     counts: BTreeMap<Service, Counts>,
+    /// By schema.
+    rows: BTreeMap<String, Rows>,
+}
+
+/// What was written into the tables of one schema.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rows {
+    inserted: f64,
+    updated: f64,
+    hot: f64,
+    events: f64,
+}
+
+impl Rows {
+    async fn of(fleet: &Fleet) -> Result<BTreeMap<String, Self>> {
+        let rows = sqlx::query_as::<_, (String, f64, f64, f64, f64)>(
+            "SELECT schemaname::text,
+                 (coalesce(sum(n_tup_ins) FILTER (WHERE NOT relname LIKE 'outbox%'), 0))::float8,
+                 sum(n_tup_upd)::float8,
+                 sum(n_tup_hot_upd)::float8,
+                 (coalesce(sum(n_tup_ins) FILTER (WHERE relname LIKE 'outbox%'), 0))::float8
+             FROM pg_stat_user_tables
+             GROUP BY schemaname",
+        );
+        let rows = rows.fetch_all(&fleet.db).await.context("asking how many rows were written")?;
+        let named = |(schema, inserted, updated, hot, events)| (schema, Self { inserted, updated, hot, events });
+        Ok(rows.into_iter().map(named).collect())
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +66,23 @@ pub(crate) struct Usage {
     pub(crate) kafka_requests: f64,
     /// Commands in a transaction, by service.
     pub(crate) batch: BTreeMap<String, f64>,
+    /// What was written, by schema.
+    pub(crate) written: BTreeMap<String, Written>,
     /// Of the whole time of both cores that the hypervisor gave to others, in seconds.
     pub(crate) steal_s: f64,
+}
+
+/// Rows written an order, into one schema.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Written {
+    pub(crate) inserted: f64,
+    pub(crate) updated: f64,
+    /// The part of the updates that touched no index (HOT).
+    pub(crate) hot: f64,
+    /// Rows of the outbox.
+    pub(crate) events: f64,
+    /// Transactions of the writer, where the schema has one.
+    pub(crate) transactions: Option<f64>,
 }
 
 impl Usage {
@@ -68,6 +111,7 @@ impl Snapshot {
             commits: row.try_get("xact_commit")?,
             wal_bytes: row.try_get("wal")?,
             counts,
+            rows: Rows::of(fleet).await?,
         })
     }
 
@@ -85,7 +129,20 @@ impl Snapshot {
             let batches = counted(|c| c.batches, service);
             (service.name().to_owned(), counted(|c| c.commands, service) / batches.max(1.0))
         });
+        let written = self.rows.iter().map(|(schema, rows)| {
+            let before = before.rows.get(schema).copied().unwrap_or_default();
+            let service = Service::ALL.iter().find(|service| service.name() == schema);
+            let written = Written {
+                inserted: each(rows.inserted - before.inserted),
+                updated: each(rows.updated - before.updated),
+                hot: each(rows.hot - before.hot),
+                events: each(rows.events - before.events),
+                transactions: service.map(|service| each(counted(|c| c.batches, service))),
+            };
+            (schema.clone(), written)
+        });
         Usage {
+            written: written.collect(),
             cpu_us: cpu.collect(),
             commits: each((self.commits - before.commits) as f64),
             wal_bytes: each((self.wal_bytes - before.wal_bytes) as f64),

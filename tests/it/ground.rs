@@ -3,7 +3,7 @@
 use crate::alone;
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use testkit::fleet::{Fleet, Plan};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::OnceCell;
@@ -15,11 +15,14 @@ pub(crate) struct Ground {
     runtime: Runtime,
     plan: Plan,
     fleet: OnceCell<Fleet>,
+    /// Of trials that hurt the fleet, and so run one after another.
+    turn: Mutex<()>,
 }
 
 impl Ground {
     pub(crate) fn new(plan: Plan) -> Self {
-        Self { runtime: Runtime::new().expect("a runtime"), plan, fleet: OnceCell::new() }
+        let runtime = Runtime::new().expect("a runtime");
+        Self { runtime, plan, fleet: OnceCell::new(), turn: Mutex::new(()) }
     }
 
     /// For a trial that has no part in the fleet.
@@ -34,6 +37,12 @@ impl Ground {
             trial(fleet).await
         };
         self.runtime.block_on(run).map_err(|error| Failed::from(format!("{error:#}")))
+    }
+
+    /// The same, while no other trial of this ground runs.
+    pub(crate) fn trial_alone(&self, trial: impl AsyncFnOnce(&Fleet) -> Result<()>) -> Result<(), Failed> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.trial(trial)
     }
 
     /// Runs all trials that the arguments choose, and ends the fleet; whether they and the books are well.

@@ -32,6 +32,7 @@ use libtest_mimic::{Arguments, Trial};
 use shop::Shop;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use testkit::fleet::{Plan, SERVICE};
 
 /// One trial for each function. One that is not named here is dead code, which the lints refuse.
@@ -131,11 +132,18 @@ fn main() -> ExitCode {
     trials.extend(long.into_iter().map(|trial| trial.with_ignored_flag(true)));
     trials.extend(alone::trials(&shared.handle()));
     let shared_well = shared.run(&arguments, trials);
-    // Afterwards, so that no two fleets run at once; and one at a time.
-    arguments.test_threads = Some(1);
-    let hurt = Arc::new(Ground::new(faults::plan()));
-    let trials = faults::trials(&hurt);
-    let hurt_well = hurt.run(&arguments, trials);
+    // Afterwards, so that nobody else is disturbed.
+    let hurt_well = thread::scope(|scope| {
+        let sides = [faults::trials, faults::more_trials].map(|trials| {
+            let (ground, arguments) = (Arc::new(Ground::new(faults::plan())), &arguments);
+            scope.spawn(move || {
+                let trials = trials(&ground);
+                ground.run(arguments, trials)
+            })
+        });
+        // Both to their end.
+        sides.map(|side| side.join().unwrap_or(false)).iter().all(|well| *well)
+    });
     let long = Arc::new(Ground::new(faults::long::plan()));
     let trials = faults::long::trials(&long);
     let long_well = long.run(&arguments, trials);

@@ -145,7 +145,9 @@ fn test(faults: bool, args: &[String]) -> Result<()> {
 fn test_long(minutes: u32, seed: Option<u64>, args: &[String]) -> Result<()> {
     prepare_stack()?;
     let mut tests = cargo::cargo();
-    tests.args(["test", "--workspace", "--test", "it", "--", "--include-ignored", "long::", "--nocapture"]).args(args);
+    tests
+        .args(["test", "--workspace", "--test", "it", "--", "--include-ignored", "random_faults", "--nocapture"])
+        .args(args);
     tests.env("RTOMS_TEST_MINUTES", minutes.to_string());
     if let Some(seed) = seed {
         tests.env("RTOMS_TEST_SEED", seed.to_string());

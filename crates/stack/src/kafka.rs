@@ -2,7 +2,7 @@
 
 mod jars;
 
-pub use jars::resolve;
+pub use jars::{VERSION, resolve};
 
 use crate::command::run;
 use crate::ports::Ports;

@@ -1,11 +1,12 @@
 //! Redis as a cache: nothing is kept over a restart.
 
+use crate::command::run;
 use crate::process::Signal;
 use crate::server::{Recipe, Server};
 use crate::tools::Tools;
 use anyhow::{Context, Result};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ const STOP_BOUND: Duration = Duration::from_secs(10);
 /// A running server.
 pub struct Redis {
     pub server: Server,
+    program: PathBuf,
 }
 
 impl Redis {
@@ -37,7 +39,17 @@ impl Redis {
             start_bound: START_BOUND,
             stop_bound: STOP_BOUND,
         })?;
-        Ok(Self { server })
+        Ok(Self { server, program: tools.redis_server.clone() })
+    }
+
+    /// As its program tells it, such as `7.0.15`.
+    ///
+    /// # Errors
+    /// The program does not run.
+    pub fn version(&self) -> Result<String> {
+        let told = run(Command::new(&self.program).arg("--version"), "redis-server --version", START_BOUND)?;
+        let version = told.split_whitespace().find_map(|word| word.strip_prefix("v="));
+        version.map(ToOwned::to_owned).with_context(|| format!("no version in {told:?}"))
     }
 
     #[must_use]

@@ -1,5 +1,5 @@
 //! Tests that hurt the stack: they kill and freeze processes, stop servers, cut connections. They run one after another,
-//! on a fleet of their own, which is healed before each. `docs/guarantees.md` says which promise each of them shows.
+//! on fleets of their own, which are healed before each. `docs/guarantees.md` says which promise each of them shows.
 //!
 //! A negative control is the same test with a guard switched off: it passes where the promise is seen broken.
 
@@ -46,7 +46,7 @@ macro_rules! trials {
         vec![$({
             let ground = Arc::clone($ground);
             Trial::test(concat!("faults::", stringify!($module), "::", stringify!($test)), move || {
-                ground.trial(async |fleet| {
+                ground.trial_alone(async |fleet| {
                     fleet.heal().await.context("healing the fleet")?;
                     $module::$test(fleet).await
                 })
@@ -57,6 +57,7 @@ macro_rules! trials {
     };
 }
 
+/// On two fleets, which run side by side: they wait most of the time.
 pub(crate) fn trials(ground: &Arc<Ground>) -> Vec<Trial> {
     trials![
         ground,
@@ -84,6 +85,27 @@ pub(crate) fn trials(ground: &Arc<Ground>) -> Vec<Trial> {
         kills::control_nobody_publishes_for_the_dead,
         kills::control_nobody_looks_for_lost_calls,
         kills::control_a_lost_call_is_made_under_another_key,
+        outage::orders_are_taken_until_the_outbox_is_full,
+        outage::control_the_outbox_has_no_bound,
+        readers::who_starts_late_misses_nothing,
+        readers::control_who_starts_late_begins_at_the_end,
+        readers::who_reads_all_again_changes_nothing,
+        readers::control_a_row_stands_twice,
+        poison::stops_nobody,
+        poison::control_nothing_is_buried,
+        poison::a_redrive_killed_before_its_commit,
+        poison::a_redrive_killed_after_its_commit,
+        poison::control_a_letter_is_settled_apart_from_its_effect,
+        leases::asleep_after_its_call,
+        leases::asleep_before_its_call,
+        leases::control_the_other_calls_under_another_key,
+    ]
+}
+
+/// On the other one. Failpoints that a trial sets up in this process itself are for the first alone.
+pub(crate) fn more_trials(ground: &Arc<Ground>) -> Vec<Trial> {
+    trials![
+        ground,
         trouble::a_database_that_is_read_only_for_a_while,
         trouble::control_a_read_only_database_is_a_verdict,
         trouble::a_lock_that_somebody_else_holds,
@@ -94,21 +116,10 @@ pub(crate) fn trials(ground: &Arc<Ground>) -> Vec<Trial> {
         trouble::control_a_restart_is_a_verdict,
         trouble::a_replica_frozen_on_a_hot_row,
         trouble::control_a_frozen_replica_keeps_its_lock,
-        outage::orders_are_taken_until_the_outbox_is_full,
-        outage::control_the_outbox_has_no_bound,
         churn::replicas_that_end_in_good_order,
         churn::replicas_that_are_killed,
         churn::control_offsets_do_not_wait_for_the_commit,
         long::control_the_gate_sees_a_standstill,
-        readers::who_starts_late_misses_nothing,
-        readers::control_who_starts_late_begins_at_the_end,
-        readers::who_reads_all_again_changes_nothing,
-        readers::control_a_row_stands_twice,
-        poison::stops_nobody,
-        poison::control_nothing_is_buried,
-        poison::a_redrive_killed_before_its_commit,
-        poison::a_redrive_killed_after_its_commit,
-        poison::control_a_letter_is_settled_apart_from_its_effect,
         storm::of_twenty_thousand_requests,
         storm::control_requests_come_first,
         storm::control_the_lane_has_no_bound,
@@ -119,9 +130,6 @@ pub(crate) fn trials(ground: &Arc<Ground>) -> Vec<Trial> {
         outbox::control_nobody_publishes_for_a_dead_writer,
         outbox::control_the_order_of_the_rows_is_not_kept,
         outbox::control_the_cursor_does_not_wait_for_reports,
-        leases::asleep_after_its_call,
-        leases::asleep_before_its_call,
-        leases::control_the_other_calls_under_another_key,
     ]
 }
 

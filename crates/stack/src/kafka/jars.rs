@@ -5,9 +5,11 @@ use crate::tools::Tools;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
+pub const VERSION: &str = "4.1.0";
+
 const KAFKA: Artifact = Artifact {
     name: "Apache Kafka",
-    version: "4.1.0",
+    version: VERSION,
     pom: include_str!("../../kafka/pom.xml"),
     goal: "dependency:copy-dependencies",
     megabytes: 43,
