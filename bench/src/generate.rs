@@ -1,11 +1,12 @@
 //! The process that sends. One thread sleeps until the next request is due, another one runs all connections; it has
-//! nothing else to do, so that its own lateness is small and told.
+//! nothing else to do, so that its own lateness is small and told. The first shares no lock with the second, which any
+//! process may preempt: what is due goes through a queue without one, and a byte in a socket says that something is there.
 
 use crate::load::{Load, Placed, Request, Sent};
 use crate::quantiles::Quantiles;
 use crate::usage::cpu_us_of;
 use anyhow::{Context, Result};
-use async_channel::{Receiver, Sender, unbounded};
+use async_channel::{Receiver, unbounded};
 use bytes::Bytes;
 use futures::future::join_all;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION};
@@ -14,11 +15,15 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 use tokio::time::timeout;
@@ -79,7 +84,7 @@ async fn send(load: Load) -> Result<Sent> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of requests")]
     let count = count as u64;
     let requests: Rc<Vec<Prepared>> = Rc::new(load.requests.iter().map(Prepared::of).collect::<Result<_>>()?);
-    let mut queues: BTreeMap<&str, Sender<Due>> = BTreeMap::new();
+    let mut queues: BTreeMap<&str, async_channel::Sender<Due>> = BTreeMap::new();
     let tally = Rc::new(RefCell::new(Tally::default()));
     let wall_us = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
     let clock = Clock { instant: Instant::now(), wall_us: i64::try_from(wall_us)? };
@@ -105,9 +110,14 @@ async fn send(load: Load) -> Result<Sent> {
     }
     let to = load.requests.iter().map(|request| queues[request.address.as_str()].clone()).collect();
     drop(queues);
-    let pacer = Pacer { start, rate: load.rate, count, turns: load.turns, to };
-    let Paced { requests, late, latest } =
-        tokio::task::spawn_blocking(|| pacer.run()).await.context("the pacer panicked")?;
+    let (bell, heard) = UnixStream::pair()?;
+    // Room for all of them: to grow would be to allocate, and that takes locks too.
+    let (due, desk) = mpsc::sync_channel(usize::try_from(count)?);
+    let desk = Desk { due: desk, bell: heard, to };
+    let pacer = Pacer { start, rate: load.rate, count, turns: load.turns, due, bell };
+    let pacing = tokio::task::spawn_blocking(|| pacer.run());
+    desk.run().await?;
+    let Paced { requests, late, latest } = pacing.await.context("the pacer panicked")?;
     join_all(connections).await;
     let Tally { never_sent, statuses, accept_us, orders } = tally.take();
     Ok(Sent {
@@ -121,14 +131,39 @@ async fn send(load: Load) -> Result<Sent> {
     })
 }
 
-/// Hands each request to its connections when it is due, never before.
+/// Gives each request to its connections, in the order in which they are due.
+struct Desk {
+    due: mpsc::Receiver<Due>,
+    bell: UnixStream,
+    /// For each request its connections' queue.
+    to: Vec<async_channel::Sender<Due>>,
+}
+
+impl Desk {
+    /// Until nobody rings any more.
+    async fn run(self) -> Result<()> {
+        self.bell.set_nonblocking(true)?;
+        let mut bell = tokio::net::UnixStream::from_std(self.bell)?;
+        let mut rings = [0; 64];
+        while bell.read(&mut rings).await? > 0 {
+            for due in self.due.try_iter() {
+                // Fails only where all connections are gone, and with them whoever would miss it.
+                let _ = self.to[due.request].try_send(due);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hands out each request when it is due, never before.
 struct Pacer {
     start: Instant,
     rate: f64,
     count: u64,
     turns: Vec<u32>,
-    /// For each request its connections' queue.
-    to: Vec<Sender<Due>>,
+    due: mpsc::SyncSender<Due>,
+    /// Rung when something was handed out, and closed at the end.
+    bell: UnixStream,
 }
 
 /// How well the pacer kept to its clock.
@@ -141,16 +176,19 @@ struct Paced {
 impl Pacer {
     fn run(self) -> Paced {
         preempt();
+        // Never waits for who listens.
+        let _ = self.bell.set_nonblocking(true);
         let mut paced = Paced { requests: 0, late: 0, latest: Duration::ZERO };
         for (k, turn) in (0..self.count).zip(self.turns.iter().cycle()) {
             let at = self.start + Duration::from_secs_f64(k as f64 / self.rate);
             let early = at.saturating_duration_since(Instant::now());
             if !early.is_zero() {
+                self.ring();
                 // Those of a quarter of a millisecond go together: each wake costs what it measures.
                 thread::sleep(early + TOGETHER);
             }
             let request = *turn as usize;
-            if self.to[request].try_send(Due { request, at }).is_err() {
+            if self.due.send(Due { request, at }).is_err() {
                 break;
             }
             let late = at.elapsed();
@@ -158,7 +196,13 @@ impl Pacer {
             paced.late += u64::from(late > LATE);
             paced.latest = paced.latest.max(late);
         }
+        self.ring();
         paced
+    }
+
+    fn ring(&self) {
+        // Where the socket is full, enough has been rung.
+        let _ = (&self.bell).write(&[0]);
     }
 }
 
@@ -270,30 +314,33 @@ fn micros(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
 
     #[test]
     fn requests_are_due_at_a_fixed_rate_whatever_becomes_of_them() {
-        let (one, first) = unbounded();
-        let (other, second) = unbounded();
+        let (due, desk) = mpsc::sync_channel(100);
+        let (bell, mut heard) = UnixStream::pair().unwrap();
         let start = Instant::now();
-        let pacer = Pacer { start, rate: 2000.0, count: 100, turns: vec![0, 0, 1], to: vec![one, other] };
-        let paced = pacer.run();
+        let paced = Pacer { start, rate: 2000.0, count: 100, turns: vec![4, 4, 7], due, bell }.run();
         // The last is due after 49.5 ms, and nobody has answered anything.
         assert!(start.elapsed() >= Duration::from_micros(49_500));
-        assert_eq!((paced.requests, first.len(), second.len()), (100, 67, 33));
-        let mut dues: Vec<Due> = std::iter::from_fn(|| first.try_recv().ok()).collect();
-        dues.extend(std::iter::from_fn(|| second.try_recv().ok()));
-        dues.sort_by_key(|due| due.at);
+        let dues: Vec<Due> = desk.iter().collect();
+        assert_eq!((paced.requests, dues.len()), (100, 100));
         for (k, due) in dues.iter().enumerate() {
             assert_eq!(due.at, start + Duration::from_secs_f64(k as f64 / 2000.0));
+            assert_eq!(due.request, [4, 4, 7][k % 3]);
         }
+        let mut rings = Vec::new();
+        heard.read_to_end(&mut rings).unwrap();
+        assert!(!rings.is_empty(), "nobody was told");
     }
 
     #[test]
     fn a_pacer_that_began_too_late_says_so() {
-        let (queue, _due) = unbounded();
+        let (due, _desk) = mpsc::sync_channel(10);
+        let (bell, _heard) = UnixStream::pair().unwrap();
         let start = Instant::now() - Duration::from_millis(100);
-        let paced = Pacer { start, rate: 1000.0, count: 10, turns: vec![0], to: vec![queue] }.run();
+        let paced = Pacer { start, rate: 1000.0, count: 10, turns: vec![0], due, bell }.run();
         assert_eq!((paced.requests, paced.late), (10, 10));
         assert!(paced.latest >= Duration::from_millis(90));
     }

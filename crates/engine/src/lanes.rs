@@ -130,6 +130,8 @@ pub(crate) struct Lanes<C> {
     /// The lane whose share the next batch takes first, so that a small `BATCH_MAX` starves none.
     first: usize,
     counts: [Counts; 4],
+    /// Requests that went before events without right: none, or the lanes are broken.
+    overtaking: Counter,
 }
 
 /// What `/metrics` tells of a lane.
@@ -157,7 +159,8 @@ pub(crate) fn lanes<C>(bounds: Bounds) -> (Inlets<C>, Lanes<C>) {
     let (events, event_lane) = mpsc::channel(bounds.events);
     let (requests, request_lane) = mpsc::channel(bounds.requests);
     let lanes = [effect_lane, timer_lane, event_lane, request_lane];
-    (Inlets { requests, events, effects, timers }, Lanes { lanes, first: 0, counts: NAMES.map(Counts::of) })
+    let overtaking = metrics::counter!("rtoms_lane_overtaking_total");
+    (Inlets { requests, events, effects, timers }, Lanes { lanes, first: 0, counts: NAMES.map(Counts::of), overtaking })
 }
 
 impl<C> Lanes<C> {
@@ -165,9 +168,12 @@ impl<C> Lanes<C> {
     /// While `take_events` is false, events stay where they are.
     pub(crate) async fn gather(&mut self, max: usize, take_events: bool) -> Option<Vec<Item<C>>> {
         let mut batch = Vec::new();
+        let share = (max / 4).max(1);
         if is_off(Guard::LaneShares) {
+            let waiting = self.lanes[EVENTS].len();
             self.requests_first(&mut batch, max);
             if !batch.is_empty() {
+                self.count_overtaking(&batch, share, waiting);
                 return Some(batch);
             }
         }
@@ -179,9 +185,10 @@ impl<C> Lanes<C> {
             Some(item) = requests.recv() => (REQUESTS, item),
             else => return None,
         };
+        let waiting = if take_events { self.lanes[EVENTS].len() } else { 0 };
         self.push(&mut batch, lane, item);
         // A quarter each, so that requests go on being taken; then the rest in the lanes' order.
-        for (share, first) in [((max / 4).max(1), self.first), (max, 0)] {
+        for (share, first) in [(share, self.first), (max, 0)] {
             for step in 0..4 {
                 let lane = (first + step) % 4;
                 if lane == EVENTS && !take_events {
@@ -195,7 +202,18 @@ impl<C> Lanes<C> {
             }
         }
         self.first = (self.first + 1) % 4;
+        self.count_overtaking(&batch, share, waiting);
         Some(batch)
+    }
+
+    /// Of a batch that left some of the events that were `waiting` before: its requests beyond their share.
+    fn count_overtaking(&self, batch: &[Item<C>], share: usize, waiting: usize) {
+        let of = |is: fn(&Origin) -> bool| batch.iter().filter(|item| is(&item.origin)).count();
+        let requests = of(|origin| matches!(origin, Origin::Request { .. }));
+        // The first command may have been a request, beside which the share is counted.
+        if requests > share + 1 && of(|origin| matches!(origin, Origin::Event(_))) < waiting {
+            self.overtaking.increment((requests - share) as u64);
+        }
     }
 
     /// What a test sees starve where no lane has a share.
