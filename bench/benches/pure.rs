@@ -33,7 +33,7 @@ fn apply_a_batch(c: &mut Criterion) {
         (0..BATCH).map(command).collect()
     };
     let reserved = events(&Seen::StockReserved);
-    let captured = events(&Seen::Captured { attempt: 1, amount: None });
+    let captured = events(&Seen::Captured { attempt: 1, amount: Some(price()) });
     let mut group = c.benchmark_group("apply");
     group.throughput(Throughput::Elements(BATCH));
     let empty = || Set { catalogue: catalogue(), ..Set::default() };
@@ -87,9 +87,13 @@ fn item(n: u128) -> CatalogueItem {
         version: 1,
         sku: format!("SKU-{n}"),
         name: format!("Piece {n}"),
-        price: Money::new(1999, Currency::parse("USD").expect("a currency")).expect("an amount"),
+        price: price(),
         orderable: true,
     }
+}
+
+fn price() -> Money {
+    Money::new(1999, Currency::parse("USD").expect("a currency")).expect("an amount")
 }
 
 fn events(c: &mut Criterion) {
