@@ -20,33 +20,7 @@ pub(crate) struct Snapshot {
     wal_bytes: i64,
     counts: BTreeMap<Service, Counts>,
     /// By schema.
-    rows: BTreeMap<String, Rows>,
-}
-
-/// What was written into the tables of one schema.
-#[derive(Debug, Clone, Copy, Default)]
-struct Rows {
-    inserted: f64,
-    updated: f64,
-    hot: f64,
-    events: f64,
-}
-
-impl Rows {
-    async fn of(fleet: &Fleet) -> Result<BTreeMap<String, Self>> {
-        let rows = sqlx::query_as::<_, (String, f64, f64, f64, f64)>(
-            "SELECT schemaname::text,
-                 (coalesce(sum(n_tup_ins) FILTER (WHERE NOT relname LIKE 'outbox%'), 0))::float8,
-                 sum(n_tup_upd)::float8,
-                 sum(n_tup_hot_upd)::float8,
-                 (coalesce(sum(n_tup_ins) FILTER (WHERE relname LIKE 'outbox%'), 0))::float8
-             FROM pg_stat_user_tables
-             GROUP BY schemaname",
-        );
-        let rows = rows.fetch_all(&fleet.db).await.context("asking how many rows were written")?;
-        let named = |(schema, inserted, updated, hot, events)| (schema, Self { inserted, updated, hot, events });
-        Ok(rows.into_iter().map(named).collect())
-    }
+    written: BTreeMap<String, Written>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +46,7 @@ pub(crate) struct Usage {
     pub(crate) steal_s: f64,
 }
 
-/// Rows written an order, into one schema.
+/// Rows written into the tables of one schema; in a usage, an order.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Written {
     pub(crate) inserted: f64,
@@ -83,6 +57,26 @@ pub(crate) struct Written {
     pub(crate) events: f64,
     /// Transactions of the writer, where the schema has one.
     pub(crate) transactions: Option<f64>,
+}
+
+impl Written {
+    /// Since the tables were made.
+    async fn of(fleet: &Fleet) -> Result<BTreeMap<String, Self>> {
+        let rows = sqlx::query_as::<_, (String, f64, f64, f64, f64)>(
+            "SELECT schemaname::text,
+                 (coalesce(sum(n_tup_ins) FILTER (WHERE NOT relname LIKE 'outbox%'), 0))::float8,
+                 sum(n_tup_upd)::float8,
+                 sum(n_tup_hot_upd)::float8,
+                 (coalesce(sum(n_tup_ins) FILTER (WHERE relname LIKE 'outbox%'), 0))::float8
+             FROM pg_stat_user_tables
+             GROUP BY schemaname",
+        );
+        let rows = rows.fetch_all(&fleet.db).await.context("asking how many rows were written")?;
+        let named = |(schema, inserted, updated, hot, events)| {
+            (schema, Self { inserted, updated, hot, events, transactions: None })
+        };
+        Ok(rows.into_iter().map(named).collect())
+    }
 }
 
 impl Usage {
@@ -111,7 +105,7 @@ impl Snapshot {
             commits: row.try_get("xact_commit")?,
             wal_bytes: row.try_get("wal")?,
             counts,
-            rows: Rows::of(fleet).await?,
+            written: Written::of(fleet).await?,
         })
     }
 
@@ -129,8 +123,8 @@ impl Snapshot {
             let batches = counted(|c| c.batches, service);
             (service.name().to_owned(), counted(|c| c.commands, service) / batches.max(1.0))
         });
-        let written = self.rows.iter().map(|(schema, rows)| {
-            let before = before.rows.get(schema).copied().unwrap_or_default();
+        let written = self.written.iter().map(|(schema, rows)| {
+            let before = before.written.get(schema).copied().unwrap_or_default();
             let service = Service::ALL.iter().find(|service| service.name() == schema);
             let written = Written {
                 inserted: each(rows.inserted - before.inserted),

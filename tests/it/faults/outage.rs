@@ -22,8 +22,7 @@ pub(crate) async fn control_the_outbox_has_no_bound(fleet: &Fleet) -> Result<()>
 
 async fn without_kafka(fleet: &Fleet, off: &str) -> Result<()> {
     let order = fleet.replica(Service::Order, 0);
-    order.stop().await?;
-    order.start(&[("OUTBOX_MAX_ROWS", OUTBOX_MAX_ROWS), ("RTOMS_FAILPOINTS", off)])?;
+    order.begin_anew(&[("OUTBOX_MAX_ROWS", OUTBOX_MAX_ROWS), ("RTOMS_FAILPOINTS", off)]).await?;
     fleet.ready().await?;
     let scene = Scene::open(fleet).await?;
     let stop = fleet.with_stack(|stack| {

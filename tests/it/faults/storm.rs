@@ -98,9 +98,7 @@ async fn behind_a_locked_table(fleet: &Fleet, off: &str) -> Result<()> {
 
 /// The fleet with an order service that began anew.
 async fn with_order_service(fleet: &Fleet, env: &[(&str, &str)]) -> Result<Shop> {
-    let order = fleet.replica(Service::Order, 0);
-    order.stop().await?;
-    order.start(env)?;
+    fleet.replica(Service::Order, 0).begin_anew(env).await?;
     // The others are ready once they have its keys.
     fleet.ready().await?;
     Shop::open(fleet).await

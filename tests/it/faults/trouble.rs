@@ -69,8 +69,8 @@ async fn behind_a_lock(fleet: &Fleet, scene: &Scene<'_>) -> Result<Vec<Uuid>> {
     Ok(orders)
 }
 
-/// Every connection of one service after the other, again and again while orders are under way: batches of events fail as well as
-/// those of requests.
+/// Every connection of one service after the other, again and again while orders are under way: batches of events fail
+/// as well as those of requests.
 pub(crate) async fn connections_that_are_killed(fleet: &Fleet) -> Result<()> {
     passes(fleet, killed_connections).await
 }
