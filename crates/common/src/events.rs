@@ -8,6 +8,7 @@ mod envelope;
 pub mod inventory_updated;
 pub mod notification_send;
 pub mod order_created;
+mod partition;
 pub mod payment_completed;
 pub mod product_updated;
 
@@ -16,6 +17,7 @@ pub use envelope::{Envelope, Received, Unreadable, decode, encode};
 pub use inventory_updated::{InventoryEvent, OrderRef, Shortage, StockChanged, StockRejected};
 pub use notification_send::{NotificationLine, NotificationRequested, NotificationVars, Template};
 pub use order_created::{CancelReason, Contact, OrderCancelled, OrderCreated, OrderEvent, OrderLine, OrderShipped};
+pub use partition::{TURN_MS, partition};
 pub use payment_completed::{MinorUnits, PaymentEvent, PaymentFact};
 pub use product_updated::{ProductStatus, ProductUpdated};
 

@@ -48,8 +48,6 @@ impl KafkaSettings {
             .set("message.timeout.ms", "0")
             // A whole batch is enqueued at once; to wait for more gains nothing.
             .set("linger.ms", "1")
-            // As the Java clients do, so that a key has one partition whoever writes it.
-            .set("partitioner", "murmur2_random")
             .set("queue.buffering.max.kbytes", "65536");
         config
     }

@@ -16,7 +16,7 @@
 //! - `effects`, `timers`: calls to the outside, and rows past their deadline
 //! - [`audit`]: what the engine's own tables tell of trouble
 //! - [`failpoints`]: where a test build can be killed or frozen, and what it can switch off
-//! - [`Rows`]: the working set's bookkeeping, for the services
+//! - [`Rows`]: the working set's bookkeeping, for the services, and [`json`] for their columns
 
 mod answer;
 pub mod audit;
@@ -52,7 +52,7 @@ pub use health::Health;
 pub use kafka::KafkaSettings;
 pub use lanes::{IdempotencyKey, Refused};
 pub use migrate::migrate;
-pub use rows::Rows;
+pub use rows::{Rows, json};
 pub use session::SessionBounds;
 pub use start::{Engine, Request, Settings, Writer};
 pub use timers::{Due, Timer};

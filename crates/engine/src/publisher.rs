@@ -7,11 +7,11 @@ use crate::failpoints::{Guard, Point, hit, is_off};
 use crate::health::Health;
 use crate::kafka::{KafkaContext, KafkaSettings};
 use crate::outbox::{OutboxRow, above};
-use common::events::{CONTENT_TYPE, ORDER_CREATED};
+use common::events::{CONTENT_TYPE, ORDER_CREATED, TOPICS, partition};
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext, PurgeConfig, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Partitioner, Producer, ProducerContext, PurgeConfig, ThreadedProducer};
 use sqlx::postgres::PgPool;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -69,6 +69,17 @@ impl Reports {
     }
 }
 
+/// Asked by librdkafka, which knows how many partitions a topic has.
+struct ByKey;
+
+impl Partitioner for ByKey {
+    fn partition(&self, topic: &str, key: Option<&[u8]>, count: i32, _is_available: impl Fn(i32) -> bool) -> i32 {
+        let key = key.and_then(|key| Uuid::try_parse_ascii(key).ok()).unwrap_or_default();
+        let Some(topic) = TOPICS.iter().find(|known| known.name == topic) else { return 0 };
+        i32::try_from(partition(topic, key, count.unsigned_abs())).unwrap_or(0)
+    }
+}
+
 struct Deliveries {
     kafka: KafkaContext,
 }
@@ -83,7 +94,7 @@ impl ClientContext for Deliveries {
     }
 }
 
-impl ProducerContext for Deliveries {
+impl ProducerContext<ByKey> for Deliveries {
     type DeliveryOpaque = Arc<Reports>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, reports: Arc<Reports>) {
@@ -93,9 +104,13 @@ impl ProducerContext for Deliveries {
         }
         reports.report(result.is_ok());
     }
+
+    fn get_custom_partitioner(&self) -> Option<&ByKey> {
+        Some(&ByKey)
+    }
 }
 
-type KafkaProducer = ThreadedProducer<Deliveries, NoCustomPartitioner>;
+type KafkaProducer = ThreadedProducer<Deliveries, ByKey>;
 
 /// What was handed to the producer and is not yet acknowledged: in order, with the number of its last row.
 struct InFlight {

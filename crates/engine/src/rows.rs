@@ -1,6 +1,15 @@
 //! The working set's bookkeeping: which rows were there, which are new, which changed.
 
+use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// What goes into a column of type `json`: bound as text, which PostgreSQL only checks, where `jsonb` would be taken apart.
+///
+/// # Errors
+/// The value has no JSON, such as a map whose keys are no strings.
+pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {

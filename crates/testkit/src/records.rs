@@ -2,16 +2,18 @@
 
 use crate::eventually::eventually;
 use anyhow::{Context, Result, anyhow};
+use common::events::TOPICS;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
 /// How long the broker may take to answer.
 const BOUND: Duration = Duration::from_secs(20);
@@ -35,9 +37,7 @@ impl Records {
     /// # Errors
     /// Where librdkafka refuses.
     pub fn of(brokers: &str) -> Result<Self> {
-        // As the services do, so that a key has one partition whoever writes it.
-        let producer = config(brokers).set("partitioner", "murmur2_random").create()?;
-        Ok(Self { brokers: brokers.to_owned(), producer })
+        Ok(Self { brokers: brokers.to_owned(), producer: config(brokers).create()? })
     }
 
     /// Writes a record as it is; without a value, a tombstone.
@@ -46,10 +46,21 @@ impl Records {
     /// The broker does not take it.
     #[expect(clippy::disallowed_methods, reason = "a test waits for each of its few records")]
     pub async fn write(&self, topic: &str, key: &str, value: Option<&[u8]>) -> Result<Place> {
-        let record = FutureRecord { payload: value, ..FutureRecord::to(topic).key(key) };
+        let partition = self.partition(topic, key).await?;
+        let record = FutureRecord { payload: value, partition, ..FutureRecord::to(topic).key(key) };
         let sent = self.producer.send(record, BOUND).await;
         let sent = sent.map_err(|(error, _)| anyhow!(error)).with_context(|| topic.to_owned())?;
         Ok(Place { topic: topic.to_owned(), partition: sent.partition, offset: sent.offset })
+    }
+
+    /// Where the services put a key. `None`: of another topic, or what is no key of theirs.
+    async fn partition(&self, topic: &str, key: &str) -> Result<Option<i32>> {
+        let known = TOPICS.iter().find(|known| known.name == topic);
+        let Some((known, key)) = known.zip(Uuid::try_parse(key).ok()) else { return Ok(None) };
+        let producer = self.producer.clone();
+        let metadata = spawn_blocking(move || producer.client().fetch_metadata(Some(known.name), BOUND)).await??;
+        let count = metadata.topics().first().context("the topic")?.partitions().len();
+        Ok(Some(i32::try_from(common::events::partition(known, key, u32::try_from(count)?))?))
     }
 
     /// Waits until `group` has committed the offsets behind all of `places`, which it does about a second after the

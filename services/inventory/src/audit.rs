@@ -54,7 +54,7 @@ async fn reserved_for_nobody(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> 
            FULL JOIN (
                SELECT line.key::uuid AS product_id, sum(line.value::bigint) AS pieces
                FROM reservations
-               CROSS JOIN LATERAL jsonb_each_text(lines) AS line
+               CROSS JOIN LATERAL json_each_text(lines) AS line
                WHERE status = 'held'
                GROUP BY 1
            ) held USING (product_id)
@@ -73,7 +73,7 @@ async fn reservations_without_movements(pool: &PgPool) -> Result<Vec<String>, sq
                       CASE status WHEN 'held' THEN line.value::bigint ELSE 0 END AS reserved,
                       CASE status WHEN 'shipped' THEN -line.value::bigint ELSE 0 END AS on_hand
                FROM reservations
-               CROSS JOIN LATERAL jsonb_each_text(lines) AS line
+               CROSS JOIN LATERAL json_each_text(lines) AS line
            ),
            moved AS (
                SELECT order_id, product_id, sum(delta_reserved) AS reserved, sum(delta_on_hand) AS on_hand

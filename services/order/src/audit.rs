@@ -79,7 +79,7 @@ async fn wrong_totals(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
            FROM orders
            CROSS JOIN LATERAL (
                SELECT sum((line -> 'lineTotal' ->> 'amount')::bigint) AS sum
-               FROM jsonb_array_elements(lines) AS line
+               FROM json_array_elements(lines) AS line
            ) of_lines
            WHERE total_minor IS DISTINCT FROM sum
            ORDER BY id"#

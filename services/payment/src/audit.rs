@@ -42,12 +42,12 @@ async fn wrong_sums(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
            FROM payments
            CROSS JOIN LATERAL (
                SELECT count(*) * COALESCE(amount_minor, 0) AS captured
-               FROM jsonb_array_elements(attempts) AS attempt
+               FROM json_array_elements(attempts) AS attempt
                WHERE attempt ->> 'status' = 'captured'
            ) taken
            CROSS JOIN LATERAL (
                SELECT COALESCE(sum((refund ->> 'amount_minor')::bigint), 0) AS refunded
-               FROM jsonb_array_elements(refunds) AS refund
+               FROM jsonb_array_elements(refunds::jsonb) AS refund
                WHERE refund ->> 'status' = 'refunded' AND NOT (refund -> 'cause' @> '{"surplus": {}}')
            ) paid_back
            WHERE captured_minor <> captured OR refunded_minor <> refunded
@@ -78,12 +78,12 @@ async fn kept(pool: &PgPool, grace_s: f64) -> Result<Vec<String>, sqlx::Error> {
            FROM payments
            CROSS JOIN LATERAL (
                SELECT count(*) AS surplus
-               FROM jsonb_array_elements(attempts) AS attempt
+               FROM json_array_elements(attempts) AS attempt
                WHERE attempt ->> 'status' = 'surplus'
            ) taken
            CROSS JOIN LATERAL (
                SELECT count(*) AS surplus_back
-               FROM jsonb_array_elements(refunds) AS refund
+               FROM jsonb_array_elements(refunds::jsonb) AS refund
                WHERE refund ->> 'status' = 'refunded' AND refund -> 'cause' @> '{"surplus": {}}'
            ) paid_back
            WHERE updated_at < now() - make_interval(secs => $1)

@@ -160,7 +160,7 @@ async fn forget_second_charges(fleet: &Fleet) -> Result<()> {
              )
              AND NOT EXISTS (
                  SELECT 1
-                 FROM payment.payments, jsonb_array_elements(payments.attempts) attempt
+                 FROM payment.payments, json_array_elements(payments.attempts) attempt
                  WHERE payments.order_id = charge.order_id AND attempt ->> 'reference' = charge.reference
              )",
     );

@@ -3,6 +3,7 @@
 use crate::dead_letters::letters::{list, redrive};
 use crate::shop::Shop;
 use anyhow::{Result, ensure};
+use common::events::TURN_MS;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -15,8 +16,8 @@ use uuid::Uuid;
 
 const PRICE_MINOR: i64 = 1000;
 const PIECES: i64 = 10_000;
-/// So many that each partition has some.
-const LATER: usize = 60;
+/// So many times that each partition has had its turn.
+const LATER: usize = 10;
 /// Longer than a writer is silent before it is swept, and than a lease.
 const SWEPT_BY: Duration = Duration::from_secs(8);
 pub(crate) const LEFT: &str = "are left behind";
@@ -81,8 +82,11 @@ impl<'f> Scene<'f> {
 
     /// That these orders have ended, once so many later ones have that all partitions are known to be read beyond them.
     pub(crate) async fn none_is_left_behind(&self, orders: &[Uuid]) -> Result<()> {
-        let later = self.place(LATER).await?;
-        self.confirmed(&later).await?;
+        for _ in 0..LATER {
+            let later = self.place(LATER).await?;
+            sleep(Duration::from_millis(TURN_MS)).await;
+            self.confirmed(&later).await?;
+        }
         sleep(SWEPT_BY).await;
         let mut left = 0;
         for order_id in orders {

@@ -1,9 +1,9 @@
 //! What a batch changed, a statement for each kind of change.
 
-use crate::domain::{Lines, Movement, Reservation, Set, Stock};
+use crate::domain::{Movement, Reservation, Set, Stock};
+use engine::json;
 use sqlx::PgConnection;
 use sqlx::postgres::PgQueryResult;
-use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -19,15 +19,17 @@ async fn insert_reservations(db: &mut PgConnection, rows: &[&Reservation]) -> Re
     if rows.is_empty() {
         return Ok(());
     }
-    let lines: Vec<Option<Json<&Lines>>> = rows.iter().map(|r| r.lines.as_ref().map(Json)).collect();
+    let lines: Vec<Option<String>> =
+        rows.iter().map(|r| r.lines.as_ref().map(json).transpose()).collect::<Result<_, _>>()?;
     let reasons: Vec<Option<&str>> = rows.iter().map(|r| r.reason.as_deref()).collect();
     sqlx::query!(
         "INSERT INTO reservations (order_id, status, lines, reason, created_at, updated_at)
-         SELECT *
-         FROM UNNEST($1::uuid[], $2::text[], $3::jsonb[], $4::text[], $5::timestamptz[], $6::timestamptz[])",
+         SELECT order_id, status, lines::json, reason, created_at, updated_at
+         FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+              AS new (order_id, status, lines, reason, created_at, updated_at)",
         &column(rows, |r| r.order_id),
         &column(rows, |r| r.status.as_str()) as &[&str],
-        &lines as &[Option<Json<&Lines>>],
+        &lines as &[Option<String>],
         &reasons as &[Option<&str>],
         &column(rows, |r| r.created_at),
         &column(rows, |r| r.updated_at),

@@ -1,10 +1,10 @@
 //! What a batch changed, a statement for each kind of change.
 
-use crate::domain::{Address, Cancel, CatalogueItem, Order, Set, TimelineRow};
-use common::events::{CancelReason, Contact, OrderLine};
+use crate::domain::{Cancel, CatalogueItem, Order, Set, TimelineRow};
+use common::events::CancelReason;
+use engine::json;
 use sqlx::PgConnection;
 use sqlx::postgres::PgQueryResult;
-use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -20,20 +20,26 @@ async fn insert_orders(db: &mut PgConnection, rows: &[&Order]) -> Result<(), sql
     if rows.is_empty() {
         return Ok(());
     }
-    let lines: Vec<Json<&[OrderLine]>> = column(rows, |o| Json(o.lines.as_slice()));
-    let contacts: Vec<Json<&Contact>> = column(rows, |o| Json(&o.contact));
-    let addresses: Vec<Option<Json<&Address>>> = column(rows, |o| o.shipping_address.as_ref().map(Json));
+    let lines: Vec<String> = rows.iter().map(|o| json(&o.lines)).collect::<Result<_, _>>()?;
+    let contacts: Vec<String> = rows.iter().map(|o| json(&o.contact)).collect::<Result<_, _>>()?;
+    let addresses: Vec<Option<String>> =
+        rows.iter().map(|o| o.shipping_address.as_ref().map(json).transpose()).collect::<Result<_, _>>()?;
     let changes = Changes::of(rows);
     sqlx::query!(
         "INSERT INTO orders
              (id, status, carrier, tracking_number, reason, cancel_reason, stock_back, paid_back, cancels_sent, due_at,
               version, updated_at, number, customer_id, lines, total_minor, currency, contact, shipping_address,
               expires_at, trace, created_at)
-         SELECT *
+         SELECT id, status, carrier, tracking_number, reason, cancel_reason, stock_back, paid_back, cancels_sent, due_at,
+             version, updated_at, number, customer_id, lines::json, total_minor, currency, contact::json,
+             shipping_address::json, expires_at, trace, created_at
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::bool[],
                      $9::int[], $10::timestamptz[], $11::bigint[], $12::timestamptz[], $13::text[], $14::text[],
-                     $15::jsonb[], $16::bigint[], $17::text[], $18::jsonb[], $19::jsonb[], $20::timestamptz[],
-                     $21::text[], $22::timestamptz[])",
+                     $15::text[], $16::bigint[], $17::text[], $18::text[], $19::text[], $20::timestamptz[],
+                     $21::text[], $22::timestamptz[])
+              AS new (id, status, carrier, tracking_number, reason, cancel_reason, stock_back, paid_back, cancels_sent,
+                      due_at, version, updated_at, number, customer_id, lines, total_minor, currency, contact,
+                      shipping_address, expires_at, trace, created_at)",
         &changes.ids,
         &changes.statuses as &[&str],
         &changes.carriers as &[Option<&str>],
@@ -48,11 +54,11 @@ async fn insert_orders(db: &mut PgConnection, rows: &[&Order]) -> Result<(), sql
         &changes.updated_at,
         &column(rows, |o| o.number.as_str()) as &[&str],
         &column(rows, |o| o.customer_id.as_str()) as &[&str],
-        &lines as &[Json<&[OrderLine]>],
+        &lines,
         &column(rows, |o| o.total.amount_minor()),
         &column(rows, |o| String::from(o.total.currency())),
-        &contacts as &[Json<&Contact>],
-        &addresses as &[Option<Json<&Address>>],
+        &contacts,
+        &addresses as &[Option<String>],
         &column(rows, |o| o.expires_at),
         &column(rows, |o| o.trace.as_str()) as &[&str],
         &column(rows, |o| o.created_at),

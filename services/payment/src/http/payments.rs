@@ -141,7 +141,7 @@ async fn list(
     Query(filter): Query<Filter>,
 ) -> Result<Page<Payment>, Problem> {
     let read = reads::payments_page(&app.pool, filter.status, paging.after, paging.sql_limit());
-    Ok(Page::new(&paging, db::bounded(read).await?, |payment| payment.id))
+    Ok(Page::new(&paging, db::bounded(read).await?, |payment| payment.order_id))
 }
 
 /// The payment of an order

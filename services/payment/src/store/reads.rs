@@ -28,7 +28,7 @@ pub async fn payment(pool: &PgPool, order_id: Uuid, customer: Option<&str>) -> R
     record.map(Payment::try_from).transpose()
 }
 
-/// Up to `limit` payments before payment `before`, newest first; with `status`, those that have it.
+/// Up to `limit` payments before that of order `before`, newest order first; with `status`, those that have it.
 pub async fn payments_page(
     pool: &PgPool,
     status: Option<Status>,
@@ -43,8 +43,8 @@ pub async fn payments_page(
            FROM payments
            WHERE id IS NOT NULL
              AND ($1::text IS NULL OR status = $1)
-             AND ($2::uuid IS NULL OR id < $2)
-           ORDER BY id DESC
+             AND ($2::uuid IS NULL OR order_id < $2)
+           ORDER BY order_id DESC
            LIMIT $3"#,
         status.map(Status::as_str),
         before,

@@ -1,14 +1,14 @@
 //! What a batch changed: one INSERT, one UPDATE.
 
 use crate::domain::{Attempt, Payment, Refund, Row, Set, Status, Wanted};
+use engine::json;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub(super) async fn save(db: &mut PgConnection, set: &Set) -> Result<(), sqlx::Error> {
-    insert(db, &Columns::of(set.payments.inserted())).await?;
-    update(db, &Columns::of(set.payments.updated())).await
+    insert(db, &Columns::of(set.payments.inserted())?).await?;
+    update(db, &Columns::of(set.payments.updated())?).await
 }
 
 /// The rows, turned by a quarter.
@@ -26,8 +26,8 @@ struct Columns<'a> {
     cancelled: Vec<bool>,
     captured_minor: Vec<i64>,
     refunded_minor: Vec<i64>,
-    attempts: Vec<Json<&'a [Attempt]>>,
-    refunds: Vec<Json<&'a [Refund]>>,
+    attempts: Vec<String>,
+    refunds: Vec<String>,
     due_at: Vec<Option<OffsetDateTime>>,
     version: Vec<i64>,
     trace: Vec<String>,
@@ -36,15 +36,15 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(rows: impl Iterator<Item = &'a Row>) -> Self {
+    fn of(rows: impl Iterator<Item = &'a Row>) -> Result<Self, sqlx::Error> {
         let mut columns = Self::default();
         for row in rows {
-            columns.push(row);
+            columns.push(row)?;
         }
-        columns
+        Ok(columns)
     }
 
-    fn push(&mut self, row: &'a Row) {
+    fn push(&mut self, row: &'a Row) -> Result<(), sqlx::Error> {
         let payment = match row {
             Row::Payment(payment) => Some(&**payment),
             Row::Mark(_) => None,
@@ -57,8 +57,8 @@ impl<'a> Columns<'a> {
         self.expires_at.push(payment.map(|p| p.expires_at));
         self.captured_minor.push(payment.map_or(0, Payment::captured_minor));
         self.refunded_minor.push(payment.map_or(0, Payment::refunded_minor));
-        self.attempts.push(Json(payment.map_or(&[], |p| &p.attempts)));
-        self.refunds.push(Json(payment.map_or(&[], |p| &p.refunds)));
+        self.attempts.push(json::<[Attempt]>(payment.map_or(&[], |p| &p.attempts))?);
+        self.refunds.push(json::<[Refund]>(payment.map_or(&[], |p| &p.refunds))?);
         self.due_at.push(payment.and_then(Payment::due_at));
         match row {
             Row::Payment(p) => {
@@ -79,6 +79,7 @@ impl<'a> Columns<'a> {
                 self.push_life(m.order_id, m.version, m.trace.to_string(), m.created_at, m.updated_at);
             }
         }
+        Ok(())
     }
 
     fn push_life(
@@ -105,10 +106,14 @@ async fn insert(db: &mut PgConnection, new: &Columns<'_>) -> Result<(), sqlx::Er
         "INSERT INTO payments
              (order_id, id, customer_id, amount_minor, currency, payment_method, expires_at, wanted, status, cancelled,
               captured_minor, refunded_minor, attempts, refunds, due_at, version, trace, created_at, updated_at)
-         SELECT *
+         SELECT order_id, id, customer_id, amount_minor, currency, payment_method, expires_at, wanted, status, cancelled,
+             captured_minor, refunded_minor, attempts::json, refunds::json, due_at, version, trace, created_at, updated_at
          FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[],
-                     $8::text[], $9::text[], $10::boolean[], $11::bigint[], $12::bigint[], $13::jsonb[], $14::jsonb[],
-                     $15::timestamptz[], $16::bigint[], $17::text[], $18::timestamptz[], $19::timestamptz[])",
+                     $8::text[], $9::text[], $10::boolean[], $11::bigint[], $12::bigint[], $13::text[], $14::text[],
+                     $15::timestamptz[], $16::bigint[], $17::text[], $18::timestamptz[], $19::timestamptz[])
+              AS new (order_id, id, customer_id, amount_minor, currency, payment_method, expires_at, wanted, status,
+                      cancelled, captured_minor, refunded_minor, attempts, refunds, due_at, version, trace, created_at,
+                      updated_at)",
         &new.order_id,
         &new.id as &[Option<Uuid>],
         &new.customer_id as &[Option<&str>],
@@ -121,8 +126,8 @@ async fn insert(db: &mut PgConnection, new: &Columns<'_>) -> Result<(), sqlx::Er
         &new.cancelled,
         &new.captured_minor,
         &new.refunded_minor,
-        &new.attempts as &[Json<&[Attempt]>],
-        &new.refunds as &[Json<&[Refund]>],
+        &new.attempts,
+        &new.refunds,
         &new.due_at as &[Option<OffsetDateTime>],
         &new.version,
         &new.trace,
@@ -145,10 +150,10 @@ async fn update(db: &mut PgConnection, changed: &Columns<'_>) -> Result<(), sqlx
          SET id = new.id, customer_id = new.customer_id, amount_minor = new.amount_minor, currency = new.currency,
              payment_method = new.payment_method, expires_at = new.expires_at, wanted = new.wanted,
              status = new.status, cancelled = new.cancelled, captured_minor = new.captured_minor,
-             refunded_minor = new.refunded_minor, attempts = new.attempts, refunds = new.refunds, due_at = new.due_at,
-             version = new.version, updated_at = new.updated_at
+             refunded_minor = new.refunded_minor, attempts = new.attempts::json, refunds = new.refunds::json,
+             due_at = new.due_at, version = new.version, updated_at = new.updated_at
          FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[],
-                     $8::text[], $9::text[], $10::boolean[], $11::bigint[], $12::bigint[], $13::jsonb[], $14::jsonb[],
+                     $8::text[], $9::text[], $10::boolean[], $11::bigint[], $12::bigint[], $13::text[], $14::text[],
                      $15::timestamptz[], $16::bigint[], $17::timestamptz[])
               AS new (order_id, id, customer_id, amount_minor, currency, payment_method, expires_at, wanted, status,
                       cancelled, captured_minor, refunded_minor, attempts, refunds, due_at, version, updated_at)
@@ -165,8 +170,8 @@ async fn update(db: &mut PgConnection, changed: &Columns<'_>) -> Result<(), sqlx
         &changed.cancelled,
         &changed.captured_minor,
         &changed.refunded_minor,
-        &changed.attempts as &[Json<&[Attempt]>],
-        &changed.refunds as &[Json<&[Refund]>],
+        &changed.attempts,
+        &changed.refunds,
         &changed.due_at as &[Option<OffsetDateTime>],
         &changed.version,
         &changed.updated_at,
