@@ -7,7 +7,7 @@ use crate::report::{Burst, Idle, Measured, OnOff, Report, Scale};
 use crate::shop::Shop;
 use crate::stairs::Stairs;
 use crate::step::{Mix, Step};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 /// Connections of the generator: more than can be under way while accepting is sustained.
 const CONNECTIONS: usize = 400;
@@ -25,6 +25,7 @@ const MANY_PRODUCTS: usize = 100_000;
 const MANY_ORDERS: u64 = 1_000_000;
 /// The rate at which two states of the fleet are compared.
 const SCALE_RATE: f64 = 1500.0;
+const SCALE_SECONDS: f64 = 30.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Scenario {
@@ -71,9 +72,12 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Report> {
     );
     eprintln!("processes: {:?}", fleet.pids());
     let shop = Shop::open(&fleet, args.products).await?;
-    let mut run = Run { args: args.clone(), fleet, shop };
+    let mut run = Run { args: args.clone(), fleet, shop, few: None };
     let (rate, seconds) = if args.quick { QUICK_WARM_UP } else { WARM_UP };
     run.orders(rate, seconds).await?;
+    if wanted.contains(&Scenario::Scale) {
+        run.few = Some((run.orders(SCALE_RATE, SCALE_SECONDS).await?, run.orders_stored().await?));
+    }
     for scenario in wanted {
         eprintln!("{scenario:?}");
         run.scenario(*scenario, &mut report).await?;
@@ -88,6 +92,8 @@ struct Run {
     args: RunArgs,
     fleet: Fleet,
     shop: Shop,
+    /// What orders cost before any scenario, and how many were stored then.
+    few: Option<(Step, u64)>,
 }
 
 impl Run {
@@ -191,20 +197,18 @@ impl Run {
 
     /// At one rate: with few orders stored, with many products, with many orders.
     async fn scale(&mut self) -> Result<Scale> {
-        const SECONDS: f64 = 30.0;
-        let few = self.orders(SCALE_RATE, SECONDS).await?;
-        let orders_at_few = self.orders_stored().await?;
+        let (few, orders_at_few) = self.few.take().context("it is measured before the first scenario")?;
         self.shop.stock_up(&self.fleet, MANY_PRODUCTS).await?;
         let mix = self.order_mix(MANY_PRODUCTS);
-        let many_products = Step::run(&self.fleet, &mix, SCALE_RATE, SECONDS).await?;
+        let many_products = Step::run(&self.fleet, &mix, SCALE_RATE, SCALE_SECONDS).await?;
         let hundred = self.order_mix(100);
-        let few_products = Step::run(&self.fleet, &hundred, SCALE_RATE, SECONDS).await?;
+        let few_products = Step::run(&self.fleet, &hundred, SCALE_RATE, SCALE_SECONDS).await?;
         let burst = self.burst_mix();
         while self.orders_stored().await? < MANY_ORDERS {
             let step = Step::run(&self.fleet, &burst, 5000.0, 30.0).await?;
             ensure!(step.orders > 0, "no order was taken");
         }
-        let many = self.orders(SCALE_RATE, SECONDS).await?;
+        let many = self.orders(SCALE_RATE, SCALE_SECONDS).await?;
         Ok(Scale { orders: (orders_at_few, self.orders_stored().await?), few, many, few_products, many_products })
     }
 

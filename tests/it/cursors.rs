@@ -152,11 +152,14 @@ pub(crate) async fn the_other_lists_are_whole_too(shop: Shop) -> Result<()> {
     for _ in 0..5 {
         orders.insert(customer.placed(&[(product, 1)], "pm_card_visa").await?.to_string());
     }
-    for (service, path) in [(Service::Payment, "/v1/payments"), (Service::Notification, "/v1/notifications")] {
+    // Payments are as old as their orders.
+    let lists = [(Service::Payment, "/v1/payments", "orderId"), (Service::Notification, "/v1/notifications", "id")];
+    for (service, path, age) in lists {
         // Others place orders too: theirs are in between.
         becomes(path, orders.clone(), || async {
             let listed = rows(&shop.admin, service, &format!("{path}?limit=50")).await?;
-            newest_first(&listed)?;
+            let ages: Vec<&str> = listed.iter().filter_map(|row| row[age].as_str()).collect();
+            ensure!(ages.len() == listed.len() && ages.is_sorted_by(|a, b| a > b), "out of order, or twice");
             let own = listed.iter().filter_map(|row| row["orderId"].as_str().map(str::to_owned));
             Ok(own.filter(|order| orders.contains(order)).collect())
         })

@@ -84,8 +84,9 @@ async fn see_to(shop: &Shop, service: Service, poison: &Poison, letter: &Value) 
 pub(crate) async fn a_record_is_redriven_once(shop: Shop) -> Result<()> {
     let product = shop.product(1000, 10).await?;
     let rule = format!("too_strict_{}", product.simple());
-    let strict =
-        format!("ALTER TABLE inventory.reservations ADD CONSTRAINT {rule} CHECK (NOT lines ? '{product}') NOT VALID");
+    let strict = format!(
+        "ALTER TABLE inventory.reservations ADD CONSTRAINT {rule} CHECK (NOT lines::jsonb ? '{product}') NOT VALID"
+    );
     shop.ledger.execute(&strict).await?;
     let customer = shop.customer().await?;
     let order_id = customer.placed(&[(product, 2)], "pm_card_visa").await?;

@@ -120,6 +120,7 @@ pub(crate) struct ConsumerTask<C> {
     pub(crate) settings: KafkaSettings,
     pub(crate) group: &'static str,
     pub(crate) subscriptions: Vec<Subscription<C>>,
+    pub(crate) gather: Duration,
     pub(crate) lane: mpsc::Sender<Item<C>>,
     pub(crate) offsets: Offsets,
     pub(crate) health: Arc<Health>,
@@ -153,7 +154,7 @@ impl<C: Send + 'static> ConsumerTask<C> {
         while !self.stop.is_cancelled() {
             let context = Context { kafka: KafkaContext { health: Arc::clone(&self.health) } };
             let made: Result<GroupConsumer, KafkaError> =
-                self.settings.consumer(self.group).create_with_context(context);
+                self.settings.consumer(self.group, self.gather).create_with_context(context);
             match made.and_then(|consumer| consumer.subscribe(&topics).map(|()| consumer)) {
                 Ok(consumer) => {
                     let consumer = Arc::new(consumer);

@@ -12,6 +12,11 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a reader waits at the broker for the first record before it asks again.
+const IDLE_WAIT: Duration = Duration::from_millis(100);
+/// With how much the broker answers a reader who lets it gather, at the latest.
+const GATHERED_BYTES: usize = 1024 * 1024;
+
 /// How to reach Kafka, and what topics are made like.
 #[derive(Debug, Clone)]
 pub struct KafkaSettings {
@@ -52,8 +57,10 @@ impl KafkaSettings {
         config
     }
 
-    pub(crate) fn consumer(&self, group: &str) -> ClientConfig {
+    /// `gather`: how long the broker may wait for more before it answers; zero: it answers with the first record.
+    pub(crate) fn consumer(&self, group: &str, gather: Duration) -> ClientConfig {
         let mut config = self.base();
+        let (wait, bytes) = if gather.is_zero() { (IDLE_WAIT, 1) } else { (gather, GATHERED_BYTES) };
         let from = if is_off(Guard::FromTheBeginning) { "latest" } else { "earliest" };
         config
             .set("group.id", group)
@@ -66,7 +73,8 @@ impl KafkaSettings {
             .set("session.timeout.ms", "10000")
             // A heartbeat's answer is how a member hears that partitions are to be shared out anew.
             .set("heartbeat.interval.ms", "1000")
-            .set("fetch.wait.max.ms", "100")
+            .set("fetch.wait.max.ms", wait.as_millis().to_string())
+            .set("fetch.min.bytes", bytes.to_string())
             // After its queue was full, librdkafka waits so long before it fetches again (default 1000).
             .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", "16384");

@@ -55,6 +55,8 @@ pub struct Settings<M: Machine> {
     pub outbox_max_rows: i64,
     pub session: SessionBounds,
     pub subscriptions: Vec<Subscription<M::Command>>,
+    /// How long Kafka may gather events before it hands them over; zero where an order waits for them.
+    pub gather: Duration,
     pub timers: Vec<Timer<M::Command>>,
     pub perform: Option<Perform<M>>,
 }
@@ -226,6 +228,7 @@ impl<M: Machine> Engine<M> {
             settings: settings.kafka.clone(),
             group: M::NAME,
             subscriptions: settings.subscriptions,
+            gather: settings.gather,
             lane: inlets.events,
             offsets,
             health: Arc::clone(&health),

@@ -52,6 +52,7 @@ impl CommonArgs {
             outbox_max_rows: self.engine.outbox_max_rows,
             session: SessionBounds::default(),
             subscriptions: Vec::new(),
+            gather: Duration::ZERO,
             timers: Vec::new(),
             perform: None,
         })

@@ -33,6 +33,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+/// Of what inventory tells, little is for this service, and none of it is urgent: whether something is in stock is decided
+/// there.
+const GATHER: Duration = Duration::from_millis(200);
 /// How long the demo catalogue waits before it is tried again.
 const SEED_AGAIN: Duration = Duration::from_secs(1);
 
@@ -58,6 +61,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let fresh = cache.clone();
     let settings = Settings {
         subscriptions: kafka::subscriptions(),
+        gather: GATHER,
         perform: Some(Arc::new(move |Fresh(product)| {
             let cache = fresh.clone();
             Box::pin(async move {

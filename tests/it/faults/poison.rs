@@ -73,7 +73,7 @@ async fn killed_redrive(fleet: &Fleet, armed: &str, answer: u16) -> Result<()> {
     let scene = Scene::alone(fleet).await?;
     let (admin, ledger) = (&scene.shop.admin, &scene.shop.ledger);
     let rule = format!("too_strict_{}", scene.product.simple());
-    let strict = format!("CHECK (NOT lines ? '{}') NOT VALID", scene.product);
+    let strict = format!("CHECK (NOT lines::jsonb ? '{}') NOT VALID", scene.product);
     ledger.execute(&format!("ALTER TABLE inventory.reservations ADD CONSTRAINT {rule} {strict}")).await?;
     let orders = scene.place(1).await?;
     let letter = eventually("a dead letter of inventory", || async {

@@ -220,6 +220,7 @@ impl Book {
                 outbox_max_rows: 1000,
                 session,
                 subscriptions: Vec::new(),
+                gather: Duration::ZERO,
                 timers: vec![Timer::new("due", Duration::from_millis(50), look)],
                 perform: None,
             },

@@ -130,7 +130,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read)).routes(routes!(process))
 }
 
-/// All payments, newest first
+/// All payments, of the newest orders first
 #[utoipa::path(get, path = "/v1/payments", operation_id = "listPayments", tag = "payments",
     params(PagingParams, Filter), responses((status = 200, body = Page<Payment>)),
     security(("bearer" = []), ("password" = [])))]
