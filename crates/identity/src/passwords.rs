@@ -1,9 +1,9 @@
 //! argon2id (RFC 9106), a few at a time: a flood of logins must not slow the orders.
 
 use anyhow::{Context, Result, anyhow};
-use argon2::password_hash::SaltString;
 use argon2::password_hash::rand_core::OsRng;
-use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
+use argon2::password_hash::{Error, Output, ParamsString, SaltString};
+use argon2::{ARGON2ID_IDENT, Argon2, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,7 +28,7 @@ pub(crate) struct Turn {
 
 impl Passwords {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), nobodys: hash("nobody")?.into() })
+        Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), nobodys: nobodys()?.into() })
     }
 
     /// Waits until few enough others make hashes.
@@ -72,6 +72,22 @@ fn hash(password: &str) -> Result<String> {
     Ok(hash.map_err(|error| anyhow!("hashing a password: {error}"))?.to_string())
 }
 
+/// As [`hash`] writes it, but without its work and its memory: of zeros, which no password makes.
+fn nobodys() -> Result<String> {
+    let salt = SaltString::generate(&mut OsRng);
+    let made_up = || -> Result<String, Error> {
+        let hash = PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(Version::default().into()),
+            params: ParamsString::try_from(Argon2::default().params())?,
+            salt: salt.as_salt(),
+            hash: Some(Output::new(&[0; 32])?),
+        };
+        Ok(hash.to_string())
+    };
+    made_up().map_err(|error| anyhow!("making up a hash: {error}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +103,14 @@ mod tests {
         assert!(verify("correct horse", Some(stored.clone())).await);
         assert!(!verify("wrong horse", Some(stored)).await);
         assert!(!verify("nobody", None).await);
+    }
+
+    #[test]
+    fn what_nobody_has_takes_as_long_as_what_somebody_has() {
+        let (nobodys, somebodys) = (nobodys().unwrap(), hash("somebody").unwrap());
+        let effort = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
+        assert_eq!(effort(&nobodys), effort(&somebodys));
+        assert_eq!(nobodys.len(), somebodys.len());
+        assert!(PasswordHash::new(&nobodys).is_ok());
     }
 }
