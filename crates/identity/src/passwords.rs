@@ -80,7 +80,7 @@ fn nobodys() -> Result<String> {
             algorithm: ARGON2ID_IDENT,
             version: Some(Version::default().into()),
             params: ParamsString::try_from(Argon2::default().params())?,
-            salt: salt.as_salt(),
+            salt: Some(salt.as_salt()),
             hash: Some(Output::new(&[0; 32])?),
         };
         Ok(hash.to_string())

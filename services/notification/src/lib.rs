@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Nobody minds a message that comes so much later, and under load it makes a third of the transactions.
+/// Nobody minds a message that comes so much later, and it leaves fewer and larger transactions.
 const GATHER: Duration = Duration::from_millis(50);
 /// How often attempts that are due are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
