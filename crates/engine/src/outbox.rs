@@ -130,8 +130,9 @@ pub(crate) async fn maintain(pool: &PgPool, now: OffsetDateTime) -> Result<(), s
         .execute(pool)
         .await?;
     sqlx::query(
+        // As in `orphans`, no join.
         "DELETE FROM writers
-         WHERE beat_at < $1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE writer = writers.id)",
+         WHERE beat_at < $1 AND (SELECT seq FROM outbox WHERE writer = id ORDER BY seq LIMIT 1) IS NULL",
     )
     .bind(now - Duration::days(DAYS_KEPT))
     .execute(pool)
