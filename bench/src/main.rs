@@ -1,7 +1,8 @@
 //! The benchmark of a whole fleet on one machine: `cargo xtask bench`.
 //!
 //! - [`shop`]: products, stock and customers, made through the API
-//! - [`load`]: what is to be sent, and what came of it; [`generate`]: the process that sends it
+//! - [`load`]: what is to be sent, and what came of it; [`generate`]: the process that sends it, over
+//!   [`connection`]s
 //! - [`outcome`]: when orders were confirmed and notified, by the commits' own time
 //! - [`usage`]: processor time, memory, commits, log and batches
 //! - [`fleet`]: servers and services, started as programs
@@ -9,6 +10,7 @@
 //! - [`scenarios`]: what is measured
 //! - [`report`]: JSON, Markdown and plots
 
+mod connection;
 mod fleet;
 mod generate;
 mod load;

@@ -197,7 +197,7 @@ impl Run {
 
     /// At one rate: with few orders stored, with many products, with many orders.
     async fn scale(&mut self) -> Result<Scale> {
-        let (few, orders_at_few) = self.few.take().context("it is measured before the first scenario")?;
+        let (few, orders_at_few) = self.few.clone().context("it is measured before the first scenario")?;
         self.shop.stock_up(&self.fleet, MANY_PRODUCTS).await?;
         let mix = self.order_mix(MANY_PRODUCTS);
         let many_products = Step::run(&self.fleet, &mix, SCALE_RATE, SCALE_SECONDS).await?;

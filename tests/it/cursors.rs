@@ -38,9 +38,10 @@ fn ids(rows: &[Value]) -> Result<Vec<Uuid>> {
     rows.iter().map(id).collect()
 }
 
-/// Newest first: ids grow with time.
-fn newest_first(rows: &[Value]) -> Result<HashSet<Uuid>> {
-    let ids = ids(rows)?;
+/// Newest first, by the ids in the field `age`: they grow with time.
+fn newest_first(rows: &[Value], age: &str) -> Result<HashSet<Uuid>> {
+    let ids = rows.iter().map(|row| Ok(row[age].as_str().context("a row has an id")?.parse()?));
+    let ids: Vec<Uuid> = ids.collect::<Result<_>>()?;
     ensure!(ids.is_sorted_by(|a, b| a > b), "out of order, or twice");
     Ok(ids.into_iter().collect())
 }
@@ -83,7 +84,7 @@ pub(crate) async fn every_order_is_listed_once_while_new_ones_are_placed(shop: S
     let (own, everybodys) = paged?;
     ensure!(more? > 0, "nothing was placed meanwhile");
     for (whose, rows) in [("own", own), ("everybody's", everybodys)] {
-        let listed = newest_first(&rows).context(whose)?;
+        let listed = newest_first(&rows, "id").context(whose)?;
         let missed = placed.iter().filter(|order| !listed.contains(order)).count();
         ensure!(missed == 0, "{missed} of {orders} orders are missing in {whose} of {}", rows.len());
     }
@@ -140,7 +141,7 @@ pub(crate) async fn the_other_lists_are_whole_too(shop: Shop) -> Result<()> {
         movements.insert(id(&shop.admin.post(Service::Inventory, &path, &body).await?.expect(201)?)?);
     }
     let listed = rows(&shop.admin, Service::Inventory, &format!("/v1/inventory/{product}/movements?limit=2")).await?;
-    ensure!(newest_first(&listed)? == movements, "{listed:?}");
+    ensure!(newest_first(&listed, "id")? == movements, "{listed:?}");
 
     let stock = rows(&shop.admin, Service::Inventory, "/v1/inventory?limit=7").await?;
     let products: Vec<&str> = stock.iter().filter_map(|row| row["productId"].as_str()).collect();
@@ -158,8 +159,7 @@ pub(crate) async fn the_other_lists_are_whole_too(shop: Shop) -> Result<()> {
         // Others place orders too: theirs are in between.
         becomes(path, orders.clone(), || async {
             let listed = rows(&shop.admin, service, &format!("{path}?limit=50")).await?;
-            let ages: Vec<&str> = listed.iter().filter_map(|row| row[age].as_str()).collect();
-            ensure!(ages.len() == listed.len() && ages.is_sorted_by(|a, b| a > b), "out of order, or twice");
+            newest_first(&listed, age)?;
             let own = listed.iter().filter_map(|row| row["orderId"].as_str().map(str::to_owned));
             Ok(own.filter(|order| orders.contains(order)).collect())
         })

@@ -48,6 +48,14 @@ pub static PRODUCT_UPDATED: Topic = Topic { name: "product.updated", compacted: 
 pub static TOPICS: [&Topic; 5] =
     [&ORDER_CREATED, &INVENTORY_UPDATED, &PAYMENT_COMPLETED, &NOTIFICATION_SEND, &PRODUCT_UPDATED];
 
+impl Topic {
+    /// The topic of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        TOPICS.into_iter().find(|topic| topic.name == name)
+    }
+}
+
 /// What travels in one topic.
 pub trait TopicEvent: Serialize + Sized {
     /// Where it travels.

@@ -7,7 +7,7 @@ use crate::failpoints::{Guard, Point, hit, is_off};
 use crate::health::Health;
 use crate::kafka::{KafkaContext, KafkaSettings};
 use crate::outbox::{OutboxRow, above};
-use common::events::{CONTENT_TYPE, ORDER_CREATED, TOPICS, partition};
+use common::events::{CONTENT_TYPE, ORDER_CREATED, Topic, partition};
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
@@ -75,7 +75,7 @@ struct ByKey;
 impl Partitioner for ByKey {
     fn partition(&self, topic: &str, key: Option<&[u8]>, count: i32, _is_available: impl Fn(i32) -> bool) -> i32 {
         let key = key.and_then(|key| Uuid::try_parse_ascii(key).ok()).unwrap_or_default();
-        let Some(topic) = TOPICS.iter().find(|known| known.name == topic) else { return 0 };
+        let Some(topic) = Topic::named(topic) else { return 0 };
         i32::try_from(partition(topic, key, count.unsigned_abs())).unwrap_or(0)
     }
 }

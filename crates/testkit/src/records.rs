@@ -2,7 +2,7 @@
 
 use crate::eventually::eventually;
 use anyhow::{Context, Result, anyhow};
-use common::events::TOPICS;
+use common::events::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -55,8 +55,7 @@ impl Records {
 
     /// Where the services put a key. `None`: of another topic, or what is no key of theirs.
     async fn partition(&self, topic: &str, key: &str) -> Result<Option<i32>> {
-        let known = TOPICS.iter().find(|known| known.name == topic);
-        let Some((known, key)) = known.zip(Uuid::try_parse(key).ok()) else { return Ok(None) };
+        let Some((known, key)) = Topic::named(topic).zip(Uuid::try_parse(key).ok()) else { return Ok(None) };
         let producer = self.producer.clone();
         let metadata = spawn_blocking(move || producer.client().fetch_metadata(Some(known.name), BOUND)).await??;
         let count = metadata.topics().first().context("the topic")?.partitions().len();
