@@ -27,14 +27,9 @@ async fn change(user: &User, path: &str, tag: &str, body: &Value) -> Result<Answ
     read(user.request(Method::PATCH, Service::Product, path).header("if-match", tag).json(body)).await
 }
 
-/// Orders, stock rows and products: a tag is of one version, 304 tells that there is no other.
-pub(crate) async fn a_client_that_is_up_to_date_is_told_so(shop: Shop) -> Result<()> {
-    let product = shop.product(1000, 5).await?;
-    let customer = shop.customer().await?;
-    let order = customer.placed(&[(product, 1)], "pm_card_visa").await?;
-    shop.ends(order, "confirmed").await?;
-    shop.stock_is(product, 5, 1).await?;
-    // A replica that has told of the stock once goes not back behind it.
+/// Waits until every replica tells of a new product's stock, which is a part of its tag. A replica that has told of it
+/// once goes not back behind it.
+async fn stock_is_told(shop: &Shop, product: Uuid) -> Result<()> {
     for n in 0..shop.api.replicas(Service::Product).len() {
         let (replica, path) = (shop.admin.at_replica(n), format!("/v1/products/{product}"));
         becomes("inStock", json!(true), || async {
@@ -42,6 +37,17 @@ pub(crate) async fn a_client_that_is_up_to_date_is_told_so(shop: Shop) -> Result
         })
         .await?;
     }
+    Ok(())
+}
+
+/// Orders, stock rows and products: a tag is of one version, 304 tells that there is no other.
+pub(crate) async fn a_client_that_is_up_to_date_is_told_so(shop: Shop) -> Result<()> {
+    let product = shop.product(1000, 5).await?;
+    let customer = shop.customer().await?;
+    let order = customer.placed(&[(product, 1)], "pm_card_visa").await?;
+    shop.ends(order, "confirmed").await?;
+    shop.stock_is(product, 5, 1).await?;
+    stock_is_told(&shop, product).await?;
     for (service, path) in [
         (Service::Order, format!("/v1/orders/{order}")),
         (Service::Inventory, format!("/v1/inventory/{product}")),
@@ -68,6 +74,7 @@ pub(crate) async fn a_client_that_is_up_to_date_is_told_so(shop: Shop) -> Result
 /// Only one of those who have read the same version may change it, whichever replica they ask.
 pub(crate) async fn a_change_is_of_the_version_that_was_read(shop: Shop) -> Result<()> {
     let product = shop.product(1000, 5).await?;
+    stock_is_told(&shop, product).await?;
     let path = format!("/v1/products/{product}");
     let first = tag(&shop.admin.get(Service::Product, &path).await?)?;
     let names: Vec<Value> = (0..8).map(|n| json!({ "name": format!("Name {n}") })).collect();
