@@ -3,7 +3,7 @@
 use crate::fleet::Fleet;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use std::collections::BTreeMap;
 use std::fs;
 use testkit::api::Service;
@@ -53,7 +53,7 @@ pub(crate) struct Written {
     pub(crate) updated: f64,
     /// The part of the updates that touched no index (HOT).
     pub(crate) hot: f64,
-    /// Rows of the outbox.
+    /// Events that Kafka has acknowledged.
     pub(crate) events: f64,
     /// Transactions of the writer, where the schema has one.
     pub(crate) transactions: Option<f64>,
@@ -62,20 +62,22 @@ pub(crate) struct Written {
 impl Written {
     /// Since the tables were made.
     async fn of(fleet: &Fleet) -> Result<BTreeMap<String, Self>> {
-        let rows = sqlx::query_as::<_, (String, f64, f64, f64, f64)>(
-            "SELECT schemaname::text,
-                 (coalesce(sum(n_tup_ins) FILTER (WHERE NOT relname LIKE 'outbox%'), 0))::float8,
-                 sum(n_tup_upd)::float8,
-                 sum(n_tup_hot_upd)::float8,
-                 (coalesce(sum(n_tup_ins) FILTER (WHERE relname LIKE 'outbox%'), 0))::float8
+        let rows = sqlx::query_as::<_, (String, f64, f64, f64)>(
+            "SELECT schemaname::text, sum(n_tup_ins)::float8, sum(n_tup_upd)::float8, sum(n_tup_hot_upd)::float8
              FROM pg_stat_user_tables
              GROUP BY schemaname",
         );
         let rows = rows.fetch_all(&fleet.db).await.context("asking how many rows were written")?;
-        let named = |(schema, inserted, updated, hot, events)| {
-            (schema, Self { inserted, updated, hot, events, transactions: None })
+        let named = |(schema, inserted, updated, hot)| {
+            (schema, Self { inserted, updated, hot, events: 0.0, transactions: None })
         };
-        Ok(rows.into_iter().map(named).collect())
+        let mut written: BTreeMap<String, Self> = rows.into_iter().map(named).collect();
+        for service in Service::ALL {
+            let sql = format!("SELECT coalesce(sum(published_seq), 0)::float8 FROM \"{}\".writers", service.name());
+            let events: f64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&fleet.db).await?;
+            written.entry(service.name().to_owned()).or_default().events = events;
+        }
+        Ok(written)
     }
 }
 

@@ -24,10 +24,11 @@ pub async fn waiting_letters(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> 
 /// Those of Postgres.
 pub async fn late_events(pool: &PgPool, grace: Duration) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(
-        "SELECT format('%s events of writer %s wait, the first one number %s of %s', late.rows, id, late.first, late.since)
+        "SELECT format('%s events of writer %s wait, the first one number %s of %s', late.events, id, late.first, late.since)
          FROM writers
          CROSS JOIN LATERAL (
-             SELECT count(*) AS rows, min(seq) AS first, min((value::jsonb ->> 'time')::timestamptz) AS since
+             SELECT max(seq) - writers.published_seq AS events, writers.published_seq + 1 AS first,
+                 min((\"values\"[1]::jsonb ->> 'time')::timestamptz) AS since
              FROM outbox
              WHERE writer = writers.id AND seq > writers.published_seq
          ) late

@@ -6,7 +6,7 @@ use crate::dead_letters::{Settling, Verdict};
 use crate::failpoints::{Guard, is_off};
 use crate::idempotency::{Known, Repeat};
 use crate::lanes::{IdempotencyKey, Item, Origin, Record, Work};
-use crate::outbox::{self, OutboxRow};
+use crate::outbox::{self, OutboxEvent};
 use crate::session::Session;
 use crate::verdict::{Failure, judge};
 use crate::{Machine, Poison, dead_letters};
@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// Where a writer stands: the numbers of its last committed batch and of its last outbox row.
+/// Where a writer stands: the numbers of its last committed batch and of its last event.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Position {
     pub(crate) writer: Uuid,
@@ -28,7 +28,7 @@ pub(crate) struct Position {
 pub(crate) struct Outcome<E> {
     /// One for each item; `None` where nobody waits.
     pub(crate) answers: Vec<Option<Answer>>,
-    pub(crate) rows: Vec<OutboxRow>,
+    pub(crate) events: Vec<OutboxEvent>,
     pub(crate) effects: Vec<(Cause, E)>,
     pub(crate) ignored: Vec<&'static str>,
     /// Which items became dead letters, and why.
@@ -69,9 +69,7 @@ pub(crate) async fn prepare<M: Machine>(
             settling.save(db).await.map_err(judge)?;
         }
         known.save(db, now).await.map_err(judge)?;
-        if !outcome.rows.is_empty() {
-            outbox::insert(db, position.writer, now.date(), &outcome.rows).await.map_err(judge)?;
-        }
+        outbox::insert(db, position.writer, now.date(), &outcome.events).await.map_err(judge)?;
         Ok(outcome)
     };
     timeout(busy_bound, work)
@@ -125,7 +123,7 @@ impl<'m, M: Machine> Applying<'m, M> {
         }
         let outcome = Outcome {
             answers,
-            rows: outbox::number(self.cx.take_records(), last_seq),
+            events: outbox::number(self.cx.take_records(), last_seq),
             effects: std::mem::take(&mut self.cx.effects),
             ignored: std::mem::take(&mut self.cx.ignored),
             dead: self.dead,

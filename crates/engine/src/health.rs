@@ -10,9 +10,9 @@ pub struct Health {
     postgres: AtomicBool,
     kafka: AtomicBool,
     outbox_max_rows: i64,
-    /// The number of the last committed outbox row.
+    /// The number of the last committed event.
     committed_seq: AtomicI64,
-    /// The end of the contiguous run of rows that Kafka has acknowledged.
+    /// The end of the contiguous run of events that Kafka has acknowledged.
     published_seq: AtomicI64,
     pub(crate) committed: Notify,
 }
@@ -45,12 +45,12 @@ impl Health {
     /// Whether so many events wait for Kafka that no more requests are taken.
     #[must_use]
     pub fn outbox_full(&self) -> bool {
-        self.outbox_rows() >= self.outbox_max_rows && !is_off(Guard::OutboxBound)
+        self.waiting_events() >= self.outbox_max_rows && !is_off(Guard::OutboxBound)
     }
 
     /// How many of this writer's events wait for Kafka.
     #[must_use]
-    pub fn outbox_rows(&self) -> i64 {
+    pub fn waiting_events(&self) -> i64 {
         self.committed_seq() - self.published_seq()
     }
 

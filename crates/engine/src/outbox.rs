@@ -1,4 +1,4 @@
-//! The outbox's rows: written in the batch's transaction, read by whoever publishes.
+//! The outbox: the events of a transaction are one row, written with it, read by whoever publishes.
 
 use crate::context::NewRecord;
 use sqlx::postgres::PgPool;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// One event on its way to Kafka.
 #[derive(Debug, Clone, sqlx::FromRow)]
-pub(crate) struct OutboxRow {
+pub(crate) struct OutboxEvent {
     pub(crate) seq: i64,
     pub(crate) topic: String,
     pub(crate) key: Uuid,
@@ -16,18 +16,21 @@ pub(crate) struct OutboxRow {
     pub(crate) traceparent: String,
 }
 
-/// A writer that has not shown itself for a while and has rows above what it published.
+/// A writer that has not shown itself for a while and has events above what it published.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Orphan {
     pub(crate) id: Uuid,
     pub(crate) published_seq: i64,
 }
 
+/// The events of how many transactions are read at once.
+const PAGE: i64 = 8;
+
 /// Numbers `records` from `last_seq + 1` on.
-pub(crate) fn number(records: Vec<NewRecord>, last_seq: i64) -> Vec<OutboxRow> {
+pub(crate) fn number(records: Vec<NewRecord>, last_seq: i64) -> Vec<OutboxEvent> {
     (last_seq + 1..)
         .zip(records)
-        .map(|(seq, record)| OutboxRow {
+        .map(|(seq, record)| OutboxEvent {
             seq,
             topic: record.topic.name.to_owned(),
             key: record.key,
@@ -41,54 +44,57 @@ pub(crate) async fn insert(
     db: &mut PgConnection,
     writer: Uuid,
     day: Date,
-    rows: &[OutboxRow],
+    events: &[OutboxEvent],
 ) -> Result<(), sqlx::Error> {
-    let mut seqs = Vec::with_capacity(rows.len());
-    let mut topics = Vec::with_capacity(rows.len());
-    let mut keys = Vec::with_capacity(rows.len());
-    let mut values = Vec::with_capacity(rows.len());
-    let mut traces = Vec::with_capacity(rows.len());
-    for row in rows {
-        seqs.push(row.seq);
-        topics.push(row.topic.as_str());
-        keys.push(row.key);
-        values.push(row.value.as_str());
-        traces.push(row.traceparent.as_str());
+    let Some(last) = events.last() else { return Ok(()) };
+    let mut topics = Vec::with_capacity(events.len());
+    let mut keys = Vec::with_capacity(events.len());
+    let mut values = Vec::with_capacity(events.len());
+    let mut traceparents = Vec::with_capacity(events.len());
+    for event in events {
+        topics.push(event.topic.as_str());
+        keys.push(event.key);
+        values.push(event.value.as_str());
+        traceparents.push(event.traceparent.as_str());
     }
     sqlx::query(
-        "INSERT INTO outbox (writer, day, seq, topic, key, value, traceparent)
-         SELECT $1, $2, new.*
-         FROM UNNEST($3::bigint[], $4::text[], $5::uuid[], $6::text[], $7::text[]) AS new",
+        r#"INSERT INTO outbox (writer, seq, day, topics, keys, "values", traceparents) VALUES ($1, $2, $3, $4, $5, $6, $7)"#,
     )
     .bind(writer)
+    .bind(last.seq)
     .bind(day)
-    .bind(seqs)
     .bind(topics)
     .bind(keys)
     .bind(values)
-    .bind(traces)
+    .bind(traceparents)
     .execute(db)
     .await
     .map(|_| ())
 }
 
-/// Rows of `writer` above `seq`, in order, at most `limit`.
-pub(crate) async fn above(pool: &PgPool, writer: Uuid, seq: i64, limit: i64) -> Result<Vec<OutboxRow>, sqlx::Error> {
+/// Events of `writer` above `seq`, in order: those of the next few transactions.
+pub(crate) async fn above(pool: &PgPool, writer: Uuid, seq: i64) -> Result<Vec<OutboxEvent>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT seq, topic, key, value, traceparent
-         FROM outbox
-         WHERE writer = $1 AND seq > $2
-         ORDER BY seq
-         LIMIT $3",
+        r#"SELECT event.*
+           FROM (
+               SELECT * FROM outbox WHERE writer = $1 AND seq > $2 ORDER BY seq LIMIT $3
+           ) AS row
+           CROSS JOIN LATERAL (
+               SELECT row.seq - cardinality(row.keys) + n AS seq, topic, key, value, traceparent
+               FROM UNNEST(row.topics, row.keys, row."values", row.traceparents)
+                    WITH ORDINALITY AS new (topic, key, value, traceparent, n)
+           ) AS event
+           WHERE event.seq > $2
+           ORDER BY event.seq"#,
     )
     .bind(writer)
     .bind(seq)
-    .bind(limit)
+    .bind(PAGE)
     .fetch_all(pool)
     .await
 }
 
-/// Writers other than `own` whose last sign of life is older than `age` and who left rows unpublished.
+/// Writers other than `own` whose last sign of life is older than `age` and who left events unpublished.
 pub(crate) async fn orphans(pool: &PgPool, own: Uuid, age: std::time::Duration) -> Result<Vec<Orphan>, sqlx::Error> {
     sqlx::query_as(
         // No EXISTS: it may be made a join, for which a plan without statistics reads the whole outbox.
@@ -204,7 +210,7 @@ mod tests {
     use common::trace::Trace;
 
     #[test]
-    fn rows_are_numbered_without_a_gap() {
+    fn events_are_numbered_without_a_gap() {
         let record = NewRecord {
             topic: &PRODUCT_UPDATED,
             event_type: "product.updated.v1",
@@ -212,8 +218,8 @@ mod tests {
             value: "{}".to_owned(),
             trace: Trace::start(),
         };
-        let rows = number(vec![record.clone(), record], 41);
-        assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [42, 43]);
+        let events = number(vec![record.clone(), record], 41);
+        assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [42, 43]);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Hands committed events to the producer, in order, and keeps count of what Kafka has acknowledged.
 //!
-//! Nothing is lost by anything that happens here: a row above the cursor is in the outbox, and is read again.
+//! Nothing is lost by anything that happens here: an event above the cursor is in the outbox, and is read again.
 
 use crate::backoff::Backoff;
 use crate::failpoints::{Guard, Point, hit, is_off};
 use crate::health::Health;
 use crate::kafka::{KafkaContext, KafkaSettings};
-use crate::outbox::{OutboxRow, above};
+use crate::outbox::{OutboxEvent, above};
 use common::events::{CONTENT_TYPE, ORDER_CREATED, Topic, partition};
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -22,20 +22,18 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// How many rows are read from the outbox at once.
-pub(crate) const PAGE: i64 = 500;
 /// How often the publisher looks whether the outbox holds more than it was handed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The rows of one batch.
+/// The events of one batch.
 pub(crate) struct Handover {
     pub(crate) first_seq: i64,
-    pub(crate) rows: Vec<OutboxRow>,
+    pub(crate) events: Vec<OutboxEvent>,
 }
 
-/// Rows of another writer, to be published for it.
+/// Events of another writer, to be published for it.
 pub(crate) struct Swept {
-    pub(crate) rows: Vec<OutboxRow>,
+    pub(crate) events: Vec<OutboxEvent>,
     pub(crate) reports: Arc<Reports>,
 }
 
@@ -47,8 +45,8 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    pub(crate) fn new(rows: usize, changed: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(rows), failed: AtomicBool::new(false), changed })
+    pub(crate) fn new(events: usize, changed: Arc<Notify>) -> Arc<Self> {
+        Arc::new(Self { open: AtomicUsize::new(events), failed: AtomicBool::new(false), changed })
     }
 
     pub(crate) fn done(&self) -> bool {
@@ -112,7 +110,7 @@ impl ProducerContext<ByKey> for Deliveries {
 
 type KafkaProducer = ThreadedProducer<Deliveries, ByKey>;
 
-/// What was handed to the producer and is not yet acknowledged: in order, with the number of its last row.
+/// What was handed to the producer and is not yet acknowledged: in order, with the number of its last event.
 struct InFlight {
     last_seq: i64,
     reports: Arc<Reports>,
@@ -152,7 +150,7 @@ impl Publisher {
             tokio::select! {
                 () = state.changed.notified() => {}
                 Some(handover) = self.handovers.recv() => self.take(&mut state, handover).await,
-                Some(swept) = self.swept.recv() => self.send(&mut state, &swept.rows, &swept.reports).await,
+                Some(swept) = self.swept.recv() => self.send(&mut state, &swept.events, &swept.reports).await,
                 _ = look.tick() => {
                     self.look_for_kafka(&state).await;
                     self.catch_up(&mut state).await;
@@ -180,9 +178,9 @@ impl Publisher {
         }
     }
 
-    /// The next rows, where none is missing before them; else the gap is read from the outbox.
+    /// The next events, where none is missing before them; else the gap is read from the outbox.
     async fn take(&mut self, state: &mut State, handover: Handover) {
-        let Some(last) = handover.rows.last().map(|row| row.seq) else { return };
+        let Some(last) = handover.events.last().map(|event| event.seq) else { return };
         if last <= state.handed_seq {
             return;
         }
@@ -190,15 +188,15 @@ impl Publisher {
             self.catch_up(state).await;
             return;
         }
-        self.hand(state, &handover.rows).await;
+        self.hand(state, &handover.events).await;
     }
 
     /// Reads what was committed and not handed over.
     async fn catch_up(&mut self, state: &mut State) {
         while state.handed_seq < self.health.committed_seq() && !self.stop.is_cancelled() {
-            match timeout(Duration::from_secs(5), above(&self.pool, self.writer, state.handed_seq, PAGE)).await {
-                Ok(Ok(rows)) if rows.is_empty() => return,
-                Ok(Ok(rows)) => self.hand(state, &rows).await,
+            match timeout(Duration::from_secs(5), above(&self.pool, self.writer, state.handed_seq)).await {
+                Ok(Ok(events)) if events.is_empty() => return,
+                Ok(Ok(events)) => self.hand(state, &events).await,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the outbox can't be read");
                     return;
@@ -208,29 +206,29 @@ impl Publisher {
         }
     }
 
-    async fn hand(&mut self, state: &mut State, rows: &[OutboxRow]) {
-        let Some(last_seq) = rows.last().map(|row| row.seq) else { return };
-        let reports = Reports::new(rows.len(), Arc::clone(&state.changed));
+    async fn hand(&mut self, state: &mut State, events: &[OutboxEvent]) {
+        let Some(last_seq) = events.last().map(|event| event.seq) else { return };
+        let reports = Reports::new(events.len(), Arc::clone(&state.changed));
         state.in_flight.push_back(InFlight { last_seq, reports: Arc::clone(&reports) });
         state.handed_seq = last_seq;
         if is_off(Guard::CursorAfterReport) {
             self.health.set_published_seq(last_seq);
         }
-        self.send(state, rows, &reports).await;
+        self.send(state, events, &reports).await;
     }
 
-    /// Enqueues rows in order, waiting while the producer's queue is full.
-    async fn send(&mut self, state: &mut State, rows: &[OutboxRow], reports: &Arc<Reports>) {
-        for row in rows {
+    /// Enqueues events in order, waiting while the producer's queue is full.
+    async fn send(&mut self, state: &mut State, events: &[OutboxEvent], reports: &Arc<Reports>) {
+        for event in events {
             let mut buffer = Uuid::encode_buffer();
-            let key: &str = row.key.as_hyphenated().encode_lower(&mut buffer);
-            let mut record = BaseRecord::with_opaque_to(&row.topic, Arc::clone(reports))
+            let key: &str = event.key.as_hyphenated().encode_lower(&mut buffer);
+            let mut record = BaseRecord::with_opaque_to(&event.topic, Arc::clone(reports))
                 .key(key)
-                .payload(row.value.as_str())
-                .headers(headers(row));
+                .payload(event.value.as_str())
+                .headers(headers(event));
             while let Err((error, refused)) = state.producer.send(record) {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                    tracing::warn!(%error, topic = row.topic, "an event was not enqueued");
+                    tracing::warn!(%error, topic = event.topic, "an event was not enqueued");
                     reports.report(false);
                     return;
                 }
@@ -293,8 +291,7 @@ impl Publisher {
     async fn finish(&mut self, mut state: State) {
         while let Ok(handover) = self.handovers.try_recv() {
             if handover.first_seq == state.handed_seq + 1 {
-                let rows = handover.rows;
-                self.hand(&mut state, &rows).await;
+                self.hand(&mut state, &handover.events).await;
             }
         }
         let producer = Arc::clone(&state.producer);
@@ -307,8 +304,8 @@ impl Publisher {
     }
 }
 
-fn headers(row: &OutboxRow) -> OwnedHeaders {
+fn headers(event: &OutboxEvent) -> OwnedHeaders {
     OwnedHeaders::new_with_capacity(2)
         .insert(Header { key: "content-type", value: Some(CONTENT_TYPE) })
-        .insert(Header { key: "traceparent", value: Some(row.traceparent.as_str()) })
+        .insert(Header { key: "traceparent", value: Some(event.traceparent.as_str()) })
 }

@@ -2,8 +2,8 @@
 //! record again is harmless.
 
 use crate::failpoints::{Guard, is_off};
-use crate::outbox::{Orphan, above, maintain, orphans, set_published};
-use crate::publisher::{PAGE, Reports, Swept};
+use crate::outbox::{Orphan, OutboxEvent, above, maintain, orphans, set_published};
+use crate::publisher::{Reports, Swept};
 use crate::writer::short;
 use sqlx::postgres::PgPool;
 use std::sync::Arc;
@@ -56,16 +56,16 @@ impl Sweeper {
         }
     }
 
-    /// Page after page, until no row is above the cursor.
+    /// Page after page, until no event is above the cursor.
     async fn sweep(&self, orphan: Orphan) {
         let mut cursor = orphan.published_seq;
         while !self.stop.is_cancelled() {
-            let Ok(mut rows) = above(&self.pool, orphan.id, cursor, PAGE).await else { return };
-            let Some(last) = rows.last().map(|row| row.seq) else { break };
+            let Ok(mut events) = above(&self.pool, orphan.id, cursor).await else { return };
+            let Some(last) = events.last().map(|event| event.seq) else { break };
             if is_off(Guard::SweepInOrder) {
-                rows.reverse();
+                events.reverse();
             }
-            if !self.publish(rows).await {
+            if !self.publish(events).await {
                 return;
             }
             if let Err(error) = set_published(&self.pool, orphan.id, last).await {
@@ -83,11 +83,11 @@ impl Sweeper {
         );
     }
 
-    /// Whether all of `rows` were acknowledged.
-    async fn publish(&self, rows: Vec<crate::outbox::OutboxRow>) -> bool {
+    /// Whether all of `events` were acknowledged.
+    async fn publish(&self, events: Vec<OutboxEvent>) -> bool {
         let changed = Arc::new(Notify::new());
-        let reports = Reports::new(rows.len(), Arc::clone(&changed));
-        if self.swept.send(Swept { rows, reports: Arc::clone(&reports) }).await.is_err() {
+        let reports = Reports::new(events.len(), Arc::clone(&changed));
+        if self.swept.send(Swept { events, reports: Arc::clone(&reports) }).await.is_err() {
             return false;
         }
         let acknowledged = async {

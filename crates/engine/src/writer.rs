@@ -257,10 +257,10 @@ impl<M: Machine> WriterTask<M> {
     /// After the commit: answers, events, effects, offsets.
     fn tell(&mut self, batch: Batch<M>, outcome: Outcome<M::Effect>) {
         let first_seq = self.position.seq + 1;
-        if let Some(last) = outcome.rows.last() {
+        if let Some(last) = outcome.events.last() {
             self.position.seq = last.seq;
-            // Where its queue is full, the publisher reads the rows from the outbox.
-            let _ = self.handovers.try_send(Handover { first_seq, rows: outcome.rows });
+            // Where its queue is full, the publisher reads them from the outbox.
+            let _ = self.handovers.try_send(Handover { first_seq, events: outcome.events });
             self.health.set_committed_seq(self.position.seq);
         }
         self.effects.start(outcome.effects);
@@ -339,7 +339,7 @@ impl<E> Outcome<E> {
     fn nothing(items: usize) -> Self {
         Self {
             answers: std::iter::repeat_with(|| None).take(items).collect::<Vec<Option<Answer>>>(),
-            rows: Vec::new(),
+            events: Vec::new(),
             effects: Vec::new(),
             ignored: Vec::new(),
             dead: Vec::new(),
