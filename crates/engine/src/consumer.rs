@@ -3,6 +3,7 @@
 use crate::context::Cause;
 use crate::dead_letters::KEPT_BYTES;
 use crate::health::Health;
+use crate::held::Lowest;
 use crate::kafka::{KafkaContext, KafkaSettings};
 use crate::lanes::{Item, Origin, Record, Work};
 use common::events::{Envelope, Received, Topic, Unreadable};
@@ -11,7 +12,7 @@ use rdkafka::consumer::{Consumer as _, ConsumerContext, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -83,36 +84,66 @@ impl ConsumerContext for Context {}
 
 type GroupConsumer = StreamConsumer<Context>;
 
-/// The ends of what is finished, a partition each; stored in the consumer after the commit.
+/// Stores the ends of what is finished in the consumer, after the commit.
 #[derive(Clone)]
 pub(crate) struct Offsets {
     consumer: Arc<OnceLock<Arc<GroupConsumer>>>,
-    next: HashMap<(&'static str, i32), i64>,
+    ends: Ends,
 }
 
 impl Offsets {
     pub(crate) fn new() -> Self {
-        Self { consumer: Arc::new(OnceLock::new()), next: HashMap::new() }
+        Self { consumer: Arc::new(OnceLock::new()), ends: Ends::default() }
     }
 
-    pub(crate) fn finished(&mut self, record: &Record) {
-        self.next.insert((record.topic, record.partition), record.offset + 1);
+    /// `was_held`: later ones of its partition may have been finished before it.
+    pub(crate) fn finished(&mut self, record: &Record, was_held: bool) {
+        self.ends.finished((record.topic, record.partition), record.offset, was_held);
     }
 
-    /// For a partition that was just revoked this fails, and that is fine: its next owner reads the record again.
-    pub(crate) fn store(&mut self) {
+    /// Up to what is `held`. For a partition that was just revoked this fails, and that is fine: its next owner reads
+    /// the record again.
+    pub(crate) fn store(&mut self, held: &Lowest) {
         let Some(consumer) = self.consumer.get() else { return };
-        if self.next.is_empty() {
-            return;
-        }
-        let mut list = TopicPartitionList::with_capacity(self.next.len());
-        for ((topic, partition), next) in self.next.drain() {
+        let mut list = TopicPartitionList::new();
+        for ((topic, partition), end) in self.ends.take(held) {
             // Fails only for offsets that can't be.
-            let _ = list.add_partition_offset(topic, partition, Offset::Offset(next));
+            let _ = list.add_partition_offset(topic, partition, Offset::Offset(end));
         }
-        if let Err(error) = consumer.store_offsets(&list) {
+        if list.count() > 0
+            && let Err(error) = consumer.store_offsets(&list)
+        {
             tracing::debug!(%error, "offsets of revoked partitions");
         }
+    }
+}
+
+/// Topic and number.
+type Partition = (&'static str, i32);
+
+/// How far each partition is finished.
+#[derive(Clone, Default)]
+struct Ends {
+    ends: HashMap<Partition, i64>,
+    /// Where something was finished since the last time.
+    changed: HashSet<Partition>,
+}
+
+impl Ends {
+    /// Where nothing was held, a lower offset than before means that the partition is read again.
+    fn finished(&mut self, partition: Partition, offset: i64, was_held: bool) {
+        let end = self.ends.entry(partition).or_insert(0);
+        *end = if was_held { (offset + 1).max(*end) } else { offset + 1 };
+        self.changed.insert(partition);
+    }
+
+    /// Of the partitions that changed: what comes after the last record before which all are finished.
+    fn take(&mut self, held: &Lowest) -> Vec<(Partition, i64)> {
+        let end = |partition| {
+            let end = self.ends[&partition];
+            held.get(&partition).map_or(end, |first| end.min(*first))
+        };
+        self.changed.drain().map(|partition| (partition, end(partition))).collect()
     }
 }
 
@@ -277,4 +308,24 @@ fn traceparent<H: Headers>(headers: &H) -> Option<Trace> {
         .and_then(|header| header.value)
         .and_then(|value| std::str::from_utf8(value).ok())
         .and_then(Trace::parse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_stop_before_what_is_held() {
+        const ONE: Partition = ("t", 0);
+        let mut ends = Ends::default();
+        for offset in [3, 4, 6, 7] {
+            ends.finished(ONE, offset, false);
+        }
+        assert_eq!(ends.take(&Lowest::from([(ONE, 5), (("t", 1), 0)])), [(ONE, 5)]);
+        ends.finished(ONE, 5, true);
+        assert_eq!(ends.take(&Lowest::new()), [(ONE, 8)], "what was finished before it is not read again");
+        assert!(ends.take(&Lowest::new()).is_empty(), "nothing is stored twice");
+        ends.finished(ONE, 2, false);
+        assert_eq!(ends.take(&Lowest::new()), [(ONE, 3)], "the partition is read again");
+    }
 }

@@ -34,6 +34,10 @@ pub enum Point {
 pub enum Guard {
     /// Offsets are stored after the commit of what they brought; off: when it is taken.
     OffsetsAfterCommit,
+    /// And up to the first record that waits for another; off: beyond it.
+    OffsetsStopBeforeHeld,
+    /// What waits for another waits no longer than a moment; off: until that comes.
+    PatienceEnds,
     /// The cursor waits for the delivery reports; off: it moves when events are handed over.
     CursorAfterReport,
     /// After a COMMIT without an answer, Postgres is asked what it did; off: it is taken for lost.

@@ -7,12 +7,13 @@ use crate::answer::Answer;
 use crate::context::Cause;
 use crate::dead_letters::Settlement;
 use crate::failpoints::{Guard, is_off};
+use crate::held::{Held, Lowest, Manners};
 use metrics::{Counter, Histogram};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 /// Why a request has no answer.
@@ -45,12 +46,14 @@ pub(crate) struct Item<C> {
     pub(crate) cause: Cause,
     /// Since when it waits in its lane.
     since: Instant,
+    /// Whether it has let others go first.
+    pub(crate) was_held: bool,
 }
 
 impl<C> Item<C> {
     /// To be put into its lane at once.
     pub(crate) fn new(origin: Origin, work: Work<C>, cause: Cause) -> Self {
-        Self { origin, work, cause, since: Instant::now() }
+        Self { origin, work, cause, since: Instant::now(), was_held: false }
     }
 
     pub(crate) fn idempotency(&self) -> Option<&IdempotencyKey> {
@@ -129,6 +132,8 @@ pub(crate) struct Lanes<C> {
     lanes: [mpsc::Receiver<Item<C>>; 4],
     /// The lane whose share the next batch takes first, so that a small `BATCH_MAX` starves none.
     first: usize,
+    held: Held<C>,
+    closed: bool,
     counts: [Counts; 4],
     /// Requests that went before events without right: none, or the lanes are broken.
     overtaking: Counter,
@@ -153,79 +158,102 @@ const NAMES: [&str; 4] = ["effects", "timers", "events", "requests"];
 const EVENTS: usize = 2;
 const REQUESTS: usize = 3;
 
-pub(crate) fn lanes<C>(bounds: Bounds) -> (Inlets<C>, Lanes<C>) {
+pub(crate) fn lanes<C>(bounds: Bounds, manners: Manners<C>) -> (Inlets<C>, Lanes<C>) {
     let (effects, effect_lane) = mpsc::channel(bounds.effects);
     let (timers, timer_lane) = mpsc::channel(bounds.timers);
     let (events, event_lane) = mpsc::channel(bounds.events);
     let (requests, request_lane) = mpsc::channel(bounds.requests);
     let lanes = [effect_lane, timer_lane, event_lane, request_lane];
     let overtaking = metrics::counter!("rtoms_lane_overtaking_total");
-    (Inlets { requests, events, effects, timers }, Lanes { lanes, first: 0, counts: NAMES.map(Counts::of), overtaking })
+    let (held, counts) = (Held::new(manners), NAMES.map(Counts::of));
+    (Inlets { requests, events, effects, timers }, Lanes { lanes, first: 0, held, closed: false, counts, overtaking })
+}
+
+/// What is being gathered.
+struct Batch<C> {
+    items: Vec<Item<C>>,
+    max: usize,
+    /// From each lane, with those that wait.
+    taken: [usize; 4],
+}
+
+impl<C> Batch<C> {
+    fn new(max: usize) -> Self {
+        Self { items: Vec::new(), max, taken: [0; 4] }
+    }
 }
 
 impl<C> Lanes<C> {
-    /// Waits for one command and takes up to `max` of what has arrived; `None` once all lanes are closed and empty.
-    /// While `take_events` is false, events stay where they are.
+    /// Waits for one command and takes up to `max` of what has arrived, with the events that wait for one of these;
+    /// `None` once all lanes are closed and empty. While `take_events` is false, events stay where they are.
     pub(crate) async fn gather(&mut self, max: usize, take_events: bool) -> Option<Vec<Item<C>>> {
-        let mut batch = Vec::new();
         let share = (max / 4).max(1);
         if is_off(Guard::LaneShares) {
+            let mut batch = Batch::new(max);
             let waiting = self.lanes[EVENTS].len();
-            self.requests_first(&mut batch, max);
-            if !batch.is_empty() {
+            self.take_some(&mut batch, REQUESTS, max);
+            if !batch.items.is_empty() {
                 self.count_overtaking(&batch, share, waiting);
-                return Some(batch);
+                return Some(batch.items);
             }
         }
-        let [effects, timers, events, requests] = &mut self.lanes;
-        let (lane, item) = tokio::select! {
-            Some(item) = effects.recv() => (0, item),
-            Some(item) = timers.recv() => (1, item),
-            Some(item) = events.recv(), if take_events => (EVENTS, item),
-            Some(item) = requests.recv() => (REQUESTS, item),
-            else => return None,
-        };
-        let waiting = if take_events { self.lanes[EVENTS].len() } else { 0 };
-        self.push(&mut batch, lane, item);
-        // A quarter each, so that requests go on being taken; then the rest in the lanes' order.
-        for (share, first) in [(share, self.first), (max, 0)] {
-            for step in 0..4 {
-                let lane = (first + step) % 4;
-                if lane == EVENTS && !take_events {
-                    continue;
-                }
-                let room = share.min(max.saturating_sub(batch.len()));
-                for _ in 0..room {
-                    let Ok(item) = self.lanes[lane].try_recv() else { break };
-                    self.push(&mut batch, lane, item);
+        loop {
+            let mut batch = Batch::new(max);
+            let patience_ends = self.held.first_end().filter(|_| take_events);
+            let [effects, timers, events, requests] = &mut self.lanes;
+            let first = tokio::select! {
+                Some(item) = effects.recv() => Some((0, item)),
+                Some(item) = timers.recv() => Some((1, item)),
+                Some(item) = events.recv(), if take_events => Some((EVENTS, item)),
+                Some(item) = requests.recv() => Some((REQUESTS, item)),
+                () = sleep_until(patience_ends.unwrap_or_else(Instant::now)), if patience_ends.is_some() => None,
+                else => return None,
+            };
+            let waiting = if take_events { self.lanes[EVENTS].len() } else { 0 };
+            if take_events {
+                batch.items = self.held.ended(Instant::now(), max);
+            }
+            if let Some((lane, item)) = first {
+                self.take(&mut batch, lane, item);
+            }
+            // A quarter each, so that requests go on being taken; then the rest in the lanes' order.
+            for (share, first) in [(share, self.first), (max, 0)] {
+                for step in 0..4 {
+                    let lane = (first + step) % 4;
+                    if lane != EVENTS || take_events {
+                        self.take_some(&mut batch, lane, share);
+                    }
                 }
             }
+            self.first = (self.first + 1) % 4;
+            self.count_overtaking(&batch, share, waiting);
+            if !batch.items.is_empty() {
+                return Some(batch.items);
+            }
         }
-        self.first = (self.first + 1) % 4;
-        self.count_overtaking(&batch, share, waiting);
-        Some(batch)
     }
 
     /// Of a batch that left some of the events that were `waiting` before: its requests beyond their share.
-    fn count_overtaking(&self, batch: &[Item<C>], share: usize, waiting: usize) {
-        let of = |is: fn(&Origin) -> bool| batch.iter().filter(|item| is(&item.origin)).count();
-        let requests = of(|origin| matches!(origin, Origin::Request { .. }));
+    fn count_overtaking(&self, batch: &Batch<C>, share: usize, waiting: usize) {
         // The first command may have been a request, beside which the share is counted.
-        if requests > share + 1 && of(|origin| matches!(origin, Origin::Event(_))) < waiting {
-            self.overtaking.increment((requests - share) as u64);
+        if batch.taken[REQUESTS] > share + 1 && batch.taken[EVENTS] < waiting {
+            self.overtaking.increment((batch.taken[REQUESTS] - share) as u64);
         }
     }
 
-    /// What a test sees starve where no lane has a share.
-    fn requests_first(&mut self, batch: &mut Vec<Item<C>>, max: usize) {
-        while batch.len() < max {
-            let Ok(item) = self.lanes[REQUESTS].try_recv() else { return };
-            self.push(batch, REQUESTS, item);
+    /// Up to `share` of what is in a lane, while there is room.
+    fn take_some(&mut self, batch: &mut Batch<C>, lane: usize, share: usize) {
+        for _ in 0..share {
+            if batch.items.len() >= batch.max {
+                return;
+            }
+            let Ok(item) = self.lanes[lane].try_recv() else { return };
+            self.take(batch, lane, item);
         }
     }
 
     /// A request whose handler has given up is left out; any other is claimed, so that its handler waits on.
-    fn push(&self, batch: &mut Vec<Item<C>>, lane: usize, item: Item<C>) {
+    fn take(&mut self, batch: &mut Batch<C>, lane: usize, item: Item<C>) {
         self.counts[lane].taken.increment(1);
         self.counts[lane].waited.record(item.since.elapsed());
         if let Origin::Request { slot, .. } = &item.origin
@@ -234,11 +262,21 @@ impl<C> Lanes<C> {
         {
             return;
         }
-        batch.push(item);
+        batch.taken[lane] += 1;
+        // Who wants transactions of one command wants no pairs.
+        let may_wait = lane == EVENTS && batch.max > 1 && !self.closed;
+        batch.items.extend(self.held.pass(item, may_wait));
+    }
+
+    /// Up to where offsets may be stored while some of what was taken waits.
+    pub(crate) fn lowest_held(&self) -> Lowest {
+        self.held.lowest_offsets()
     }
 
     /// No more requests and events are taken in; what waits is finished.
     pub(crate) fn close(&mut self) {
+        self.closed = true;
+        self.held.end_all();
         for lane in &mut self.lanes {
             lane.close();
         }
@@ -293,15 +331,79 @@ mod tests {
     }
 
     fn event(offset: i64) -> Item<u32> {
+        event_of(offset, Work::Skip)
+    }
+
+    fn event_of(offset: i64, work: Work<u32>) -> Item<u32> {
         let record = Record { topic: "t", partition: 0, offset, key: None, value: None, truncated: false };
-        Item::new(Origin::Event(record), Work::Skip, Cause::own(OffsetDateTime::UNIX_EPOCH))
+        Item::new(Origin::Event(record), work, Cause::own(OffsetDateTime::UNIX_EPOCH))
+    }
+
+    /// A command's tens are its root; those without ones may wait.
+    const MANNERS: Manners<u32> = Manners {
+        root: |command| Some(Uuid::from_u128(u128::from(command / 10))),
+        may_wait: |command| command % 10 == 0,
+    };
+
+    fn patient_lanes(commands: &[u32]) -> Lanes<u32> {
+        let (inlets, lanes) = lanes(BOUNDS, MANNERS);
+        for (offset, command) in (0..).zip(commands) {
+            inlets.events.try_send(event_of(offset, Work::Command(*command))).unwrap();
+        }
+        // So that the lanes do not look closed.
+        std::mem::forget(inlets);
+        lanes
+    }
+
+    async fn commands(lanes: &mut Lanes<u32>) -> Vec<u32> {
+        let batch = lanes.gather(10, true).await.unwrap();
+        let command = |item: &Item<u32>| if let Work::Command(command) = item.work { command } else { 0 };
+        batch.iter().map(command).collect()
+    }
+
+    #[tokio::test]
+    async fn an_event_waits_for_the_next_of_its_root() {
+        let began = Instant::now();
+        let mut lanes = patient_lanes(&[10, 20, 31, 11]);
+        assert_eq!(commands(&mut lanes).await, [31, 10, 11]);
+        assert_eq!(lanes.lowest_held(), Lowest::from([(("t", 0), 1)]));
+        assert_eq!(commands(&mut lanes).await, [20], "nobody came");
+        assert!(began.elapsed().as_millis() >= 200);
+        assert!(lanes.lowest_held().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_comes_too_late_does_not_wait() {
+        let mut lanes = patient_lanes(&[11, 10]);
+        assert_eq!(commands(&mut lanes).await, [11, 10]);
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_transactions_of_one_command_gets_them() {
+        let mut lanes = patient_lanes(&[10, 11]);
+        assert_eq!(lanes.gather(1, true).await.unwrap().len(), 1);
+        assert_eq!(lanes.gather(1, true).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn at_the_end_nobody_waits() {
+        let (inlets, mut lanes) = lanes(BOUNDS, MANNERS);
+        for (offset, command) in [(0, 10), (1, 21)] {
+            inlets.events.try_send(event_of(offset, Work::Command(command))).unwrap();
+        }
+        assert_eq!(commands(&mut lanes).await, [21]);
+        inlets.events.try_send(event_of(2, Work::Command(30))).unwrap();
+        lanes.close();
+        assert_eq!(commands(&mut lanes).await, [10, 30]);
+        drop(inlets);
+        assert!(lanes.gather(10, true).await.is_none());
     }
 
     const BOUNDS: Bounds = Bounds { requests: 100, events: 100, effects: 100, timers: 100 };
 
     #[tokio::test]
     async fn a_burst_of_requests_leaves_room_for_events() {
-        let (inlets, mut lanes) = lanes(BOUNDS);
+        let (inlets, mut lanes) = lanes(BOUNDS, MANNERS);
         for n in 0..100 {
             inlets.requests.try_send(request(Slot::new().0)).unwrap();
             inlets.events.try_send(event(n)).unwrap();
@@ -319,7 +421,7 @@ mod tests {
 
     #[tokio::test]
     async fn with_batches_of_one_every_lane_gets_its_turn() {
-        let (inlets, mut lanes) = lanes(BOUNDS);
+        let (inlets, mut lanes) = lanes(BOUNDS, MANNERS);
         for n in 0..50 {
             inlets.requests.try_send(request(Slot::new().0)).unwrap();
             inlets.events.try_send(event(n)).unwrap();
@@ -335,7 +437,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_withdrawn_request_is_not_taken_and_a_claimed_one_not_withdrawn() {
-        let (inlets, mut lanes) = lanes(BOUNDS);
+        let (inlets, mut lanes) = lanes(BOUNDS, MANNERS);
         let (gone, _receiver) = Slot::new();
         let (kept, receiver) = Slot::new();
         inlets.requests.try_send(request(Arc::clone(&gone))).unwrap();
@@ -349,7 +451,7 @@ mod tests {
 
     #[tokio::test]
     async fn events_wait_while_effects_are_at_their_bound() {
-        let (inlets, mut lanes) = lanes(BOUNDS);
+        let (inlets, mut lanes) = lanes(BOUNDS, MANNERS);
         inlets.events.try_send(event(1)).unwrap();
         inlets.requests.try_send(request(Slot::new().0)).unwrap();
         assert_eq!(lanes.gather(10, false).await.unwrap().len(), 1);

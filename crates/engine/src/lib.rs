@@ -5,8 +5,8 @@
 //! the requests, publishes the events, starts the effects and stores the offsets. ARCHITECTURE.md walks one order
 //! through these files.
 //!
-//! - `start`, `threads`, `lanes`: the tasks of one process, the bounded queues before the writer, the slots in which
-//!   requests wait
+//! - `start`, `threads`, `lanes`, `held`: the tasks of one process, the bounded queues before the writer, the slots in
+//!   which requests wait, the events that wait for the next of their row
 //! - `writer`, `batch`: the loop, and one batch as one transaction
 //! - `verdict`: which failure accuses the data, and which the infrastructure
 //! - `session`: the writer's connection, and what a COMMIT without an answer did
@@ -28,6 +28,7 @@ mod dead_letters;
 mod effects;
 pub mod failpoints;
 mod health;
+mod held;
 mod idempotency;
 mod kafka;
 mod lanes;
@@ -59,6 +60,7 @@ pub use timers::{Due, Timer};
 
 use sqlx::PgConnection;
 use std::future::Future;
+use uuid::Uuid;
 
 /// A service's business: how its commands change its rows.
 pub trait Machine: Send + Sync + 'static {
@@ -72,6 +74,17 @@ pub trait Machine: Send + Sync + 'static {
     type Reply: Into<Answer>;
     /// A call to the outside, whose intent [`Machine::save`] has stored.
     type Effect: Send + 'static;
+
+    /// The root row that `command` is about, where others of this machine may wait for one of it.
+    fn root(_command: &Self::Command) -> Option<Uuid> {
+        None
+    }
+
+    /// Whether an event's `command` may wait a moment for the next command of the same root, because that one most often
+    /// follows at once, and nobody misses this one until then: both are then one write of the row.
+    fn may_wait(_command: &Self::Command) -> bool {
+        false
+    }
 
     /// Locks the root rows of all `commands` (tables in one fixed order, keys sorted), then reads their children and
     /// whatever else could make [`Machine::save`] violate a unique key. A few statements, whatever the number of commands.

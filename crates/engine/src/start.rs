@@ -6,6 +6,7 @@ use crate::context::Cause;
 use crate::dead_letters::{DeadLetters, Settlement};
 use crate::effects::{EFFECTS_MAX, Effects, Perform};
 use crate::health::Health;
+use crate::held::Manners;
 use crate::kafka::{KafkaSettings, make_topics};
 use crate::lanes::{Bounds, IdempotencyKey, Item, Origin, Refused, Slot, Work, lanes};
 use crate::outbox::set_published;
@@ -179,7 +180,7 @@ impl<M: Machine> Engine<M> {
             effects: EFFECTS_MAX,
             timers: usize::try_from(TIMER_PAGE).unwrap_or(usize::MAX),
         };
-        let (inlets, lanes) = lanes(bounds);
+        let (inlets, lanes) = lanes(bounds, Manners::of::<M>());
         let (handovers, handed) = mpsc::channel(HANDOVER_QUEUE);
         let (swept, to_sweep) = mpsc::channel(1);
         let (stop_writer, stopped) = oneshot::channel();

@@ -277,7 +277,7 @@ impl<M: Machine> WriterTask<M> {
         for (item, answer) in batch.into_iter().zip(outcome.answers) {
             match item.origin {
                 Origin::Request { slot, .. } => slot.answer(answer.ok_or(Refused::Failed)),
-                Origin::Event(record) => self.offsets.finished(&record),
+                Origin::Event(record) => self.offsets.finished(&record, item.was_held),
                 Origin::Timer { key, .. } => {
                     if let Work::Condemned(cause) = &item.work {
                         tracing::error!(%key, cause, "a row past its deadline failed and waits");
@@ -292,17 +292,17 @@ impl<M: Machine> WriterTask<M> {
             }
         }
         hit(Point::BeforeOffsets);
-        self.offsets.store();
+        self.offsets.store(&self.lanes.lowest_held());
     }
 
     /// What a test sees lost where offsets do not wait for the commit.
     async fn store_early(&mut self, batch: &Batch<M>) {
         for item in batch {
             if let Origin::Event(record) = &item.origin {
-                self.offsets.finished(record);
+                self.offsets.finished(record, item.was_held);
             }
         }
-        self.offsets.store();
+        self.offsets.store(&self.lanes.lowest_held());
         // Longer than the interval at which librdkafka tells the broker.
         sleep(Duration::from_secs(2)).await;
     }

@@ -6,12 +6,13 @@ mod load;
 pub mod reads;
 mod save;
 
-use crate::domain::{self, Command, Context, Reply, Set, Status};
+use crate::domain::{self, Command, Context, Reply, Seen, Set, Status};
 use common::trace::Trace;
 use engine::{Due, Machine, Poison};
 use sqlx::{PgConnection, PgPool};
 use std::convert::Infallible;
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 /// What the engine runs.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,15 @@ impl Machine for Orders {
     type Set = Set;
     type Reply = Reply;
     type Effect = Infallible;
+
+    fn root(command: &Command) -> Option<Uuid> {
+        command.order_id()
+    }
+
+    /// What follows a reservation at once is the payment.
+    fn may_wait(command: &Command) -> bool {
+        matches!(command, Command::Event { event: Seen::StockReserved, .. })
+    }
 
     async fn load(&self, db: &mut PgConnection, commands: &[&Command]) -> Result<Set, sqlx::Error> {
         load::load(db, commands).await

@@ -9,6 +9,7 @@ mod save;
 use crate::domain::{self, Alert, Command, Context, Effect, Policy, Reply, Set};
 use engine::{Machine, Poison};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 /// What the engine runs.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,15 @@ impl Machine for Payments {
     type Set = Set;
     type Reply = Reply;
     type Effect = Effect;
+
+    fn root(command: &Command) -> Option<Uuid> {
+        Some(command.order_id())
+    }
+
+    /// What follows an order at once is the word whether its stock is reserved, and until then nothing is to be done.
+    fn may_wait(command: &Command) -> bool {
+        matches!(command, Command::OrderCreated(_))
+    }
 
     async fn load(&self, db: &mut PgConnection, commands: &[&Command]) -> Result<Set, sqlx::Error> {
         load::load(db, commands).await

@@ -3,6 +3,7 @@
 use super::scene::{LEFT, Scene};
 use super::{caught, forget_second_charges};
 use anyhow::{Result, ensure};
+use common::events::TURN_MS;
 use futures::future::try_join_all;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,6 +21,10 @@ const WAVES_MAX: usize = 100;
 /// Longer than a batch takes, so that most waves are batches of their own.
 const BETWEEN_WAVES: Duration = Duration::from_millis(150);
 const ORDERS_IN_A_WAVE: usize = 4;
+/// So many times that each partition has had its turn.
+const LATER: usize = 10;
+/// Longer than until librdkafka tells the broker of the offsets that it was told to store.
+const OFFSETS_COMMITTED: Duration = Duration::from_secs(3);
 const SAGA: [Service; 3] = [Service::Order, Service::Inventory, Service::Payment];
 /// Without a mail server notification calls nobody.
 const CALLERS: [Service; 1] = [Service::Payment];
@@ -55,6 +60,39 @@ pub(crate) async fn after_commit_before_offsets_are_stored(fleet: &Fleet) -> Res
     let again = sum(&api, Service::Inventory, "rtoms_events_ignored_total", "why=\"order created again\"").await?;
     ensure!(again > 0.0, "no record was read again: the kill came at another point");
     Ok(())
+}
+
+pub(crate) async fn while_an_event_waits_for_the_next(fleet: &Fleet) -> Result<()> {
+    held(fleet, "patience-ends=off").await
+}
+
+/// Payment dies while it keeps orders for whose stock nobody answers, and has finished later records of their
+/// partitions.
+async fn held(fleet: &Fleet, armed: &str) -> Result<()> {
+    let scene = Scene::alone(fleet).await?;
+    let (inventory, payment) = (fleet.replica(Service::Inventory, 0), fleet.replica(Service::Payment, 0));
+    payment.begin_anew(&[("RTOMS_FAILPOINTS", armed)]).await?;
+    inventory.stop().await?;
+    let orders = scene.place(ORDERS_IN_A_WAVE).await?;
+    for _ in 0..LATER {
+        sleep(Duration::from_millis(TURN_MS)).await;
+        for order_id in scene.place(1).await? {
+            scene.shop.admin.cancel(order_id).await?.expect(202)?;
+        }
+    }
+    sleep(OFFSETS_COMMITTED).await;
+    ensure!(scene.shop.ledger.taken(orders[0]).await?.charges == 0, "charged before its stock is reserved");
+    payment.kill();
+    payment.ended().await?;
+    payment.start(&[])?;
+    inventory.start(&[])?;
+    payment.ready().await?;
+    inventory.ready().await?;
+    scene.none_is_left_behind(&orders).await
+}
+
+pub(crate) async fn control_offsets_pass_what_waits(fleet: &Fleet) -> Result<()> {
+    caught(held(fleet, "patience-ends=off,offsets-stop-before-held=off").await, LEFT)
 }
 
 pub(crate) async fn after_an_intent_before_its_call(fleet: &Fleet) -> Result<()> {

@@ -20,8 +20,10 @@ const POINTS: [(&str, Point); 7] = [
     ("after-call", Point::AfterCall),
 ];
 
-const GUARDS: [(&str, Guard); 18] = [
+const GUARDS: [(&str, Guard); 20] = [
     ("offsets-after-commit", Guard::OffsetsAfterCommit),
+    ("offsets-stop-before-held", Guard::OffsetsStopBeforeHeld),
+    ("patience-ends", Guard::PatienceEnds),
     ("cursor-after-report", Guard::CursorAfterReport),
     ("ask-what-commit-did", Guard::AskWhatCommitDid),
     ("halve-accused", Guard::HalveAccused),

@@ -2,12 +2,16 @@
 //! call would be the slowest of all.
 
 use std::future::Future;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
 /// How many calls may wait for the ledger; more wait outside, within their callers' time-outs.
 const QUEUE: usize = 4096;
 /// How many calls one transaction takes.
 const GROUP_MAX: usize = 500;
+/// Within what time calls are taken for calls of one moment.
+const TOGETHER: Duration = Duration::from_millis(1);
 
 /// Where calls wait for the task that writes them.
 #[derive(Debug)]
@@ -32,6 +36,13 @@ impl<Q: Send + 'static, A: Send + 'static> Grouped<Q, A> {
         tokio::spawn(async move {
             let mut group = Vec::new();
             while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
+                // The calls of one batch start together, each as a task of its own.
+                sleep(TOGETHER).await;
+                while group.len() < GROUP_MAX
+                    && let Ok(call) = waiting.try_recv()
+                {
+                    group.push(call);
+                }
                 let (questions, callers): (Vec<Q>, Vec<_>) = group.drain(..).unzip();
                 match write(questions).await {
                     Ok(answers) => {
