@@ -87,11 +87,15 @@ impl<C> Held<C> {
         self.since.front().map(|(since, _)| *since + PATIENCE)
     }
 
-    /// Those who have waited long enough at `now`, as many as there is `room` for.
-    pub(crate) fn ended(&mut self, now: Instant, room: usize) -> Vec<Item<C>> {
+    /// Forgets who has gone too long ago for anybody to come just after them.
+    pub(crate) fn forget(&mut self, now: Instant) {
         while let Some((_, root)) = self.gone_since.pop_front_if(|(since, _)| *since + PATIENCE <= now) {
             self.gone.remove(&root);
         }
+    }
+
+    /// Those who have waited long enough at `now`, as many as there is `room` for.
+    pub(crate) fn ended(&mut self, now: Instant, room: usize) -> Vec<Item<C>> {
         let mut items = Vec::new();
         if is_off(Guard::PatienceEnds) {
             return items;

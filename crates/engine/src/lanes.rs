@@ -210,8 +210,10 @@ impl<C> Lanes<C> {
                 else => return None,
             };
             let waiting = if take_events { self.lanes[EVENTS].len() } else { 0 };
+            let now = Instant::now();
+            self.held.forget(now);
             if take_events {
-                batch.items = self.held.ended(Instant::now(), max);
+                batch.items = self.held.ended(now, max);
             }
             if let Some((lane, item)) = first {
                 self.take(&mut batch, lane, item);
