@@ -28,7 +28,7 @@ pub async fn late_events(pool: &PgPool, grace: Duration) -> Result<Vec<String>, 
          FROM writers
          CROSS JOIN LATERAL (
              SELECT max(seq) - writers.published_seq AS events, writers.published_seq + 1 AS first,
-                 min((\"values\"[1]::jsonb ->> 'time')::timestamptz) AS since
+                 min((COALESCE(\"values\"[1], value)::jsonb ->> 'time')::timestamptz) AS since
              FROM outbox
              WHERE writer = writers.id AND seq > writers.published_seq
          ) late

@@ -77,7 +77,13 @@ pub(crate) async fn above(pool: &PgPool, writer: Uuid, seq: i64) -> Result<Vec<O
     sqlx::query_as(
         r#"SELECT event.*
            FROM (
-               SELECT * FROM outbox WHERE writer = $1 AND seq > $2 ORDER BY seq LIMIT $3
+               -- Of the version before, whose rows may be here for a week, each event is a row.
+               SELECT seq, COALESCE(topics, ARRAY[topic]) AS topics, COALESCE(keys, ARRAY[key]) AS keys,
+                   COALESCE("values", ARRAY[value]) AS "values", COALESCE(traceparents, ARRAY[traceparent]) AS traceparents
+               FROM outbox
+               WHERE writer = $1 AND seq > $2
+               ORDER BY seq
+               LIMIT $3
            ) AS row
            CROSS JOIN LATERAL (
                SELECT row.seq - cardinality(row.keys) + n AS seq, topic, key, value, traceparent
