@@ -72,8 +72,14 @@ impl Sent {
     /// Why nothing of this counts: the generator could not keep up with its own clock.
     pub(crate) fn void(&self) -> Option<String> {
         let share = self.late as f64 / self.requests.max(1) as f64;
-        (share > 0.001).then(|| format!("the generator sent {:.2} % more than 1 ms late", share * 100.0))
+        is_late(self.late, self.requests)
+            .then(|| format!("the generator sent {:.2} % more than 1 ms late", share * 100.0))
     }
+}
+
+/// Whether so many late sends of so many void them.
+pub(crate) fn is_late(late: u64, requests: u64) -> bool {
+    late * 1000 > requests
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One load at one rate, with what it cost and what became of it.
 
 use crate::fleet::Fleet;
-use crate::load::{Load, Request, Sent};
+use crate::load::{Load, Request, Sent, is_late};
 use crate::outcome::Outcome;
 use crate::quantiles::Quantiles;
 use crate::usage::{Snapshot, Usage};
@@ -21,6 +21,8 @@ const GENERATOR_MARGIN: Duration = Duration::from_secs(60);
 /// After so many turns a load begins again.
 const TURNS: usize = 65_536;
 const SEED: u64 = 42;
+/// How often a step is made until the generator was on time.
+const TRIES: usize = 3;
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -100,7 +102,19 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    /// Where the generator was late a step tells of it alone, and not of the fleet: it is made again, some times.
     pub(crate) async fn run(fleet: &Fleet, mix: &Mix, rate: f64, seconds: f64) -> Result<Self> {
+        for _ in 1..TRIES {
+            let step = Self::once(fleet, mix, rate, seconds).await?;
+            if mix.is_cut || !is_late(step.late, step.requests) {
+                return Ok(step);
+            }
+            eprintln!("{rate:>8.0}/s: void, and made again: {}", step.void.as_deref().unwrap_or_default());
+        }
+        Self::once(fleet, mix, rate, seconds).await
+    }
+
+    async fn once(fleet: &Fleet, mix: &Mix, rate: f64, seconds: f64) -> Result<Self> {
         let before = Snapshot::take(fleet).await?;
         let sent = generate(fleet, mix, rate, seconds).await?;
         let resident_mb = fleet.resident_mb();

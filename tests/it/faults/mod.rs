@@ -129,6 +129,7 @@ pub(crate) fn more_trials(ground: &Arc<Ground>) -> Vec<Trial> {
         storm::control_who_was_refused_is_taken,
         outbox::of_a_dead_writer,
         outbox::of_a_writer_that_slept,
+        outbox::of_the_version_before,
         outbox::control_nobody_publishes_for_a_dead_writer,
         outbox::control_the_order_of_the_rows_is_not_kept,
         outbox::control_the_cursor_does_not_wait_for_reports,

@@ -1,14 +1,16 @@
 //! Events of a writer that can't publish them itself: another process does, within seconds and in order.
 
-use super::caught;
 use super::scene::Scene;
+use super::{caught, superuser};
 use anyhow::{Result, ensure};
+use common::events::ORDER_CREATED;
 use std::time::Duration;
 use testkit::api::{Service, User};
 use testkit::eventually::becomes;
 use testkit::fleet::Fleet;
-use testkit::topic::values_of;
+use testkit::topic::{repeats, values_of};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 /// Each a batch of its own, with one event.
 const CHANGES: i64 = 8;
@@ -60,6 +62,41 @@ pub(crate) async fn of_a_writer_that_slept(fleet: &Fleet) -> Result<()> {
     unpublished.change(&admin).await?;
     becomes("what is published in the end", unpublished.wanted(2 * CHANGES), || unpublished.published()).await?;
     unpublished.scene.no_dead_letters().await
+}
+
+/// What replicas of the version before have left, a row an event, is published as well.
+pub(crate) async fn of_the_version_before(fleet: &Fleet) -> Result<()> {
+    let scene = Scene::open(fleet).await?;
+    let orders = scene.place(1).await?;
+    scene.confirmed(&orders).await?;
+    scene.books(&orders).await?;
+    let brokers = fleet.brokers().await?;
+    let before = repeats(&brokers, ORDER_CREATED.name).await?;
+    let mut db = superuser(fleet).await?;
+    let writer: Uuid = sqlx::query_scalar(
+        r#"INSERT INTO "order".writers (id, beat_at) VALUES (gen_random_uuid(), now() - interval '1 hour') RETURNING id"#,
+    )
+    .fetch_one(&mut db)
+    .await?;
+    // Which of an order's events it is does not matter: all were read before.
+    let left = sqlx::query(
+        r#"INSERT INTO "order".outbox (writer, seq, day, topic, key, value, traceparent)
+           SELECT $1, n, day, topic, key, value, traceparent
+           FROM "order".outbox,
+                UNNEST(topics, keys, "values", traceparents) WITH ORDINALITY AS old (topic, key, value, traceparent, n)
+           WHERE $2 = ANY (keys) AND key = $2 AND topic = $3"#,
+    );
+    let left = left.bind(writer).bind(orders[0]).bind(ORDER_CREATED.name).execute(&mut db).await?.rows_affected();
+    ensure!(left == 1, "{left} times the event that was to be left");
+    becomes("the records that are there once more", before + 1, || repeats(&brokers, ORDER_CREATED.name)).await?;
+    let published = "SELECT published_seq = (SELECT max(seq) FROM \"order\".outbox WHERE writer = id)
+                     FROM \"order\".writers
+                     WHERE id = $1";
+    becomes("the cursor at the end", true, async || {
+        Ok(sqlx::query_scalar(published).bind(writer).fetch_one(&mut superuser(fleet).await?).await?)
+    })
+    .await?;
+    scene.books(&orders).await
 }
 
 /// Changes of one product by the second replica of inventory, and their events.
