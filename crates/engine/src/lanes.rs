@@ -243,12 +243,10 @@ impl<C> Lanes<C> {
         }
     }
 
-    /// Up to `share` of what is in a lane, while there is room.
+    /// Of what is in a lane, until it has its `share` of the batch; what waits for another has none.
     fn take_some(&mut self, batch: &mut Batch<C>, lane: usize, share: usize) {
-        for _ in 0..share {
-            if batch.items.len() >= batch.max {
-                return;
-            }
+        let end = batch.items.len().saturating_add(share).min(batch.max);
+        while batch.items.len() < end {
             let Ok(item) = self.lanes[lane].try_recv() else { return };
             self.take(batch, lane, item);
         }
@@ -372,6 +370,22 @@ mod tests {
         assert_eq!(commands(&mut lanes).await, [20], "nobody came");
         assert!(began.elapsed().as_millis() >= 200);
         assert!(lanes.lowest_held().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_takes_nobodys_place() {
+        let (inlets, mut lanes) = lanes(BOUNDS, MANNERS);
+        for root in 1..=50 {
+            for (offset, command) in [(2 * root, 10 * root), (2 * root + 1, 10 * (root + 50) + 1)] {
+                let command = Work::Command(u32::try_from(command).unwrap());
+                inlets.events.try_send(event_of(offset, command)).unwrap();
+            }
+            inlets.requests.try_send(request(Slot::new().0)).unwrap();
+        }
+        let batch = lanes.gather(40, true).await.unwrap();
+        let requests = batch.iter().filter(|item| matches!(item.origin, Origin::Request { .. })).count();
+        // Whichever lane the first command came from has one more.
+        assert!(batch.len() == 40 && (10..=11).contains(&requests), "{requests} requests of {}", batch.len());
     }
 
     #[tokio::test]

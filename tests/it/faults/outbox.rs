@@ -81,10 +81,10 @@ pub(crate) async fn of_the_version_before(fleet: &Fleet) -> Result<()> {
     // Which of an order's events it is does not matter: all were read before.
     let left = sqlx::query(
         r#"INSERT INTO "order".outbox (writer, seq, day, topic, key, value, traceparent)
-           SELECT $1, n, day, topic, key, value, traceparent
+           SELECT $1, n, day, old.topic, old.key, old.value, old.traceparent
            FROM "order".outbox,
                 UNNEST(topics, keys, "values", traceparents) WITH ORDINALITY AS old (topic, key, value, traceparent, n)
-           WHERE $2 = ANY (keys) AND key = $2 AND topic = $3"#,
+           WHERE $2 = ANY (keys) AND old.key = $2 AND old.topic = $3"#,
     );
     let left = left.bind(writer).bind(orders[0]).bind(ORDER_CREATED.name).execute(&mut db).await?.rows_affected();
     ensure!(left == 1, "{left} times the event that was to be left");
