@@ -5,9 +5,11 @@ use super::{caught, forget_second_charges};
 use anyhow::{Result, ensure};
 use common::events::TURN_MS;
 use futures::future::try_join_all;
+use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use testkit::api::Service;
+use testkit::eventually::becomes;
 use testkit::fleet::Fleet;
 use testkit::metrics::sum;
 use testkit::topic::repeats;
@@ -22,7 +24,7 @@ const WAVES_MAX: usize = 100;
 const BETWEEN_WAVES: Duration = Duration::from_millis(150);
 const ORDERS_IN_A_WAVE: usize = 4;
 /// So many times that each partition has had its turn.
-const LATER: usize = 10;
+const LATER: u64 = 24;
 /// Longer than until librdkafka tells the broker of the offsets that it was told to store.
 const OFFSETS_COMMITTED: Duration = Duration::from_secs(3);
 const SAGA: [Service; 3] = [Service::Order, Service::Inventory, Service::Payment];
@@ -74,11 +76,21 @@ async fn held(fleet: &Fleet, armed: &str) -> Result<()> {
     payment.begin_anew(&[("RTOMS_FAILPOINTS", armed)]).await?;
     inventory.stop().await?;
     let orders = scene.place(ORDERS_IN_A_WAVE).await?;
-    for _ in 0..LATER {
-        sleep(Duration::from_millis(TURN_MS)).await;
+    let mut cancelled = Vec::new();
+    for n in 0..LATER {
+        // Never in step with the turns.
+        sleep(Duration::from_millis(TURN_MS * n / 3)).await;
         for order_id in scene.place(1).await? {
             scene.shop.admin.cancel(order_id).await?.expect(202)?;
+            cancelled.push(order_id);
         }
+    }
+    for order_id in cancelled {
+        let path = format!("/v1/payments/{order_id}");
+        becomes("a payment that payment has finished with", Value::from("voided"), || async {
+            Ok(scene.shop.admin.get(Service::Payment, &path).await?.body["status"].clone())
+        })
+        .await?;
     }
     sleep(OFFSETS_COMMITTED).await;
     ensure!(scene.shop.ledger.taken(orders[0]).await?.charges == 0, "charged before its stock is reserved");
