@@ -5,7 +5,7 @@ use crate::dead_letters::KEPT_BYTES;
 use crate::health::Health;
 use crate::held::Lowest;
 use crate::kafka::{KafkaContext, KafkaSettings};
-use crate::lanes::{Item, Origin, Record, Work};
+use crate::lanes::{Item, Origin, Partition, Record, Work};
 use common::events::{Envelope, Received, Topic, Unreadable};
 use common::trace::Trace;
 use rdkafka::consumer::{Consumer as _, ConsumerContext, StreamConsumer};
@@ -117,9 +117,6 @@ impl Offsets {
         }
     }
 }
-
-/// Topic and number.
-type Partition = (&'static str, i32);
 
 /// How far each partition is finished.
 #[derive(Clone, Default)]

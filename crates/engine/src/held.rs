@@ -2,7 +2,7 @@
 
 use crate::Machine;
 use crate::failpoints::{Guard, is_off};
-use crate::lanes::{Item, Origin, Work};
+use crate::lanes::{Item, Origin, Partition, Work};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -25,8 +25,8 @@ impl<C> Manners<C> {
     }
 }
 
-/// The lowest offset that waits, by topic and partition.
-pub(crate) type Lowest = HashMap<(&'static str, i32), i64>;
+/// The lowest offset that waits in each partition.
+pub(crate) type Lowest = HashMap<Partition, i64>;
 
 /// The events that wait, and for whom it is too late.
 pub(crate) struct Held<C> {
@@ -52,24 +52,23 @@ impl<C> Held<C> {
         }
     }
 
-    /// Keeps `item`, if it may wait; else it is given back, after those that have waited for it.
-    pub(crate) fn pass(&mut self, mut item: Item<C>, may_wait: bool) -> Vec<Item<C>> {
-        let Work::Command(command) = &item.work else { return vec![item] };
-        let Some(root) = (self.manners.root)(command) else { return vec![item] };
+    /// Keeps `item`, if it may wait; else it goes to `batch`, after those that have waited for it.
+    pub(crate) fn pass(&mut self, mut item: Item<C>, may_wait: bool, batch: &mut Vec<Item<C>>) {
+        let Work::Command(command) = &item.work else { return batch.push(item) };
+        let Some(root) = (self.manners.root)(command) else { return batch.push(item) };
         let is_patient = may_wait && (self.manners.may_wait)(command);
         if is_patient && self.len < HELD_MAX && !self.gone.contains(&root) {
             item.was_held = true;
             self.waiting.entry(root).or_default().push(item);
             self.since.push_back((Instant::now(), root));
             self.len += 1;
-            return Vec::new();
+            return;
         }
         if self.gone.insert(root) {
             self.gone_since.push_back((Instant::now(), root));
         }
-        let mut items = self.release(root);
-        items.push(item);
-        items
+        batch.extend(self.release(root));
+        batch.push(item);
     }
 
     fn release(&mut self, root: Uuid) -> Vec<Item<C>> {

@@ -98,6 +98,9 @@ pub(crate) enum Origin {
     },
 }
 
+/// A topic, and the number of one of its partitions.
+pub(crate) type Partition = (&'static str, i32);
+
 /// A consumed record, kept for its offset and in case that it becomes a dead letter.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
@@ -265,7 +268,7 @@ impl<C> Lanes<C> {
         batch.taken[lane] += 1;
         // Who wants transactions of one command wants no pairs.
         let may_wait = lane == EVENTS && batch.max > 1 && !self.closed;
-        batch.items.extend(self.held.pass(item, may_wait));
+        self.held.pass(item, may_wait, &mut batch.items);
     }
 
     /// Up to where offsets may be stored while some of what was taken waits.
