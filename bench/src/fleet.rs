@@ -1,5 +1,6 @@
 //! The stack on a throw-away folder and the five services as their own programs, as an installation has them.
 
+use crate::machine::HugePages;
 use anyhow::{Context, Result, ensure};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use stack::ports::free_ports;
@@ -35,6 +36,18 @@ pub(crate) struct Fleet {
     ports: BTreeMap<Service, u16>,
     stack: Stack,
     dir: TempDir,
+    /// Dropped after the server that has them.
+    _huge_pages: HugePages,
+}
+
+/// A server that has run for an hour writes its log into old files; a new one makes each of them first, 16 MB of zeros,
+/// and commits wait. The checkpoint keeps the files of a whole cycle for the next one.
+async fn fill_log(db: &PgPool) -> Result<()> {
+    let fill =
+        "SELECT count(pg_logical_emit_message(false, 'bench', repeat('x', 1000000))) FROM generate_series(1, 2400)";
+    sqlx::query(fill).execute(db).await?;
+    sqlx::query("CHECKPOINT").execute(db).await?;
+    Ok(())
 }
 
 struct Running {
@@ -50,6 +63,7 @@ impl Fleet {
         let dir = stack::throwaway_dir()?;
         let options =
             Options { dir: dir.path().to_owned(), jars: stack::jars_of(&stack::checkout()), ports: Ports::free()? };
+        let huge_pages = HugePages::allow();
         let mut stack =
             tokio::task::spawn_blocking(move || Stack::start(&options, &|what| eprintln!("{what}"))).await??;
         // The commits' own time is when an order was confirmed.
@@ -59,11 +73,21 @@ impl Fleet {
         db.close().await;
         stack.postgres.server.restart()?;
         let db = PgPoolOptions::new().max_connections(2).connect(&url).await?;
+        fill_log(&db).await?;
         let ports: [u16; 5] = free_ports()?;
         let ports: BTreeMap<Service, u16> = Service::ALL.into_iter().zip(ports).collect();
         let urls = ports.iter().map(|(service, port)| (*service, vec![format!("http://127.0.0.1:{port}")]));
         let api = Api::new(urls.collect())?;
-        let mut fleet = Self { api, db, services: Vec::new(), programs: programs.to_owned(), ports, stack, dir };
+        let mut fleet = Self {
+            api,
+            db,
+            services: Vec::new(),
+            programs: programs.to_owned(),
+            ports,
+            stack,
+            dir,
+            _huge_pages: huge_pages,
+        };
         // The first start makes the tables.
         fleet.start_services(&[])?;
         fleet.restart_services(&[])?;

@@ -11,6 +11,34 @@ use tokio::time::timeout;
 
 /// `pg_test_fsync` tries many ways, each for a second.
 const FSYNC_BOUND: Duration = Duration::from_secs(60);
+/// How many huge pages the kernel may make when they are asked for (Documentation/admin-guide/mm/hugetlbpage.rst).
+const HUGE_PAGES: &str = "/proc/sys/vm/nr_overcommit_hugepages";
+/// More than PostgreSQL's shared memory takes, of 2 MiB each.
+const HUGE_PAGES_WANTED: u64 = 1024;
+
+/// Lets PostgreSQL have its shared memory in huge pages, as an installation would, where whoever runs this may; until it
+/// is dropped. PostgreSQL asks for them by itself (`huge_pages = try`).
+pub(crate) struct HugePages {
+    before: Option<u64>,
+}
+
+impl HugePages {
+    pub(crate) fn allow() -> Self {
+        let allowed = fs::read_to_string(HUGE_PAGES).ok().and_then(|count| count.trim().parse::<u64>().ok());
+        let is_raised =
+            |count: &u64| *count < HUGE_PAGES_WANTED && fs::write(HUGE_PAGES, HUGE_PAGES_WANTED.to_string()).is_ok();
+        Self { before: allowed.filter(is_raised) }
+    }
+}
+
+impl Drop for HugePages {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            // What could be raised can be lowered.
+            let _ = fs::write(HUGE_PAGES, before.to_string());
+        }
+    }
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Machine {
@@ -21,6 +49,8 @@ pub(crate) struct Machine {
     pub(crate) postgres: String,
     pub(crate) kafka: String,
     pub(crate) redis: String,
+    /// Whether PostgreSQL's shared memory is in huge pages.
+    pub(crate) huge_pages: bool,
     /// How many times a second 8 KiB are written and synced with fdatasync, where `pg_test_fsync` tells.
     pub(crate) fdatasync_per_s: Option<f64>,
 }
@@ -45,9 +75,17 @@ impl Machine {
             postgres: sqlx::query_scalar("SHOW server_version").fetch_one(db).await?,
             kafka: stack::kafka::VERSION.to_owned(),
             redis: fleet.redis_version()?,
+            huge_pages: fleet.pids().get("PostgreSQL").is_some_and(|pid| has_huge_pages(*pid)),
             fdatasync_per_s: if quick { None } else { fdatasync_per_s(db, fleet.logs()).await },
         })
     }
+}
+
+/// Whether a process has touched huge pages (`proc_pid_status(5)`).
+fn has_huge_pages(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("HugetlbPages:")).unwrap_or_default();
+    line.split_whitespace().next().is_some_and(|kb| kb != "0")
 }
 
 async fn fdatasync_per_s(db: &sqlx::PgPool, dir: &Path) -> Option<f64> {

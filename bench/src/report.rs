@@ -172,12 +172,14 @@ impl Report {
     }
 
     fn machine(&self, text: &mut String) {
-        let Machine { cpu, cores, memory_gib, kernel, postgres, kafka, redis, fdatasync_per_s } = &self.machine;
+        let Machine { cpu, cores, memory_gib, kernel, postgres, kafka, redis, huge_pages, fdatasync_per_s } =
+            &self.machine;
+        let pages = if *huge_pages { " with its shared memory in huge pages" } else { "" };
         let fsync = fdatasync_per_s.map_or("not measured".to_owned(), |n| format!("{n:.0} a second"));
         let _ = writeln!(
             text,
             "Made by `cargo xtask bench`. Machine: {cores} cores of {cpu}, {memory_gib:.0} GiB, Linux {kernel}, PostgreSQL \
-             {postgres}, Kafka {kafka}, Redis {redis}; fdatasync of 8 KiB: {fsync}. Generator, servers and services share it.\n"
+             {postgres}{pages}, Kafka {kafka}, Redis {redis}; fdatasync of 8 KiB: {fsync}. Generator, servers and services share it.\n"
         );
     }
 
@@ -341,6 +343,7 @@ mod tests {
             postgres: "15".to_owned(),
             kafka: "4".to_owned(),
             redis: "7".to_owned(),
+            huge_pages: true,
             fdatasync_per_s: None,
         };
         Report::new(machine, [("order".to_owned(), 60.0)].into(), BTreeMap::new())

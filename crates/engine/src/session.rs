@@ -34,6 +34,13 @@ impl Default for SessionBounds {
     }
 }
 
+/// Claims the batch after `$2`. Prepared once by its text, as the simple protocol, in which it shares a round trip with
+/// BEGIN, would plan it again for each batch.
+const PREPARE_FENCE: &str = "PREPARE fence (uuid, bigint, bigint) AS
+     UPDATE writers
+     SET batch = $2 + 1, published_seq = GREATEST(published_seq, $3), beat_at = now()
+     WHERE id = $1 AND batch = $2";
+
 /// How the backend of a connection is told from a later one with the same pid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Backend {
@@ -78,6 +85,7 @@ impl Session {
             let row = sqlx::query("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
                 .fetch_one(&mut db)
                 .await?;
+            sqlx::raw_sql(PREPARE_FENCE).execute(&mut db).await?;
             let backend = Backend { pid: row.try_get("pid")?, started_at: row.try_get("backend_start")? };
             Ok::<_, sqlx::Error>(Self { db, backend })
         };
@@ -105,9 +113,7 @@ impl Session {
         let before = number - 1;
         let sql = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED;
-             UPDATE writers
-             SET batch = {number}, published_seq = GREATEST(published_seq, {published_seq}), beat_at = now()
-             WHERE id = '{writer}' AND batch = {before}"
+             EXECUTE fence ('{writer}', {before}, {published_seq})"
         );
         let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.db).await.map_err(judge)?;
         match done.rows_affected() {

@@ -168,11 +168,11 @@ impl KafkaArgs {
 #[command(next_help_heading = "Engine")]
 pub struct EngineArgs {
     /// The most commands that one transaction takes.
-    #[arg(long, env = "BATCH_MAX", default_value_t = 256, value_parser = at_least_one)]
+    #[arg(long, env = "BATCH_MAX", default_value_t = 512, value_parser = at_least_one)]
     pub batch_max: usize,
     /// The longest rest after a transaction that leaves nothing waiting, in microseconds: what comes meanwhile is in the
     /// next. It rests twice as long as the transaction took.
-    #[arg(long = "batch-rest-max-us", env = "BATCH_REST_MAX_US", default_value = "20000", value_parser = micros, value_name = "US")]
+    #[arg(long = "batch-rest-max-us", env = "BATCH_REST_MAX_US", default_value = "10000", value_parser = micros, value_name = "US")]
     pub batch_rest_max: Duration,
     /// How many requests may wait for the writer before more are answered 503.
     #[arg(long, env = "REQUESTS_MAX", default_value_t = 4096, value_parser = at_least_one)]

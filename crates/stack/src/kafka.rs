@@ -67,13 +67,15 @@ impl Kafka {
 
 fn java(program: &Path, jars: &Path, dir: &Path) -> Command {
     let mut java = Command::new(program);
-    java.args(["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC"])
+    java.args(["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+UseTransparentHugePages"])
         .arg(format!("-Dlog4j2.configurationFile={}", dir.join("log4j2.properties").display()))
         .arg("-cp")
         .arg(format!("{}/*", jars.display()));
     java
 }
 
+/// The log goes to disk each second, by a thread that nobody waits for: what the kernel gathers for half a minute it
+/// writes at once, and PostgreSQL's commits wait behind it.
 fn properties(dir: &Path, ports: Ports) -> String {
     let Ports { kafka, controller, .. } = ports;
     let log = dir.join("log");
@@ -89,6 +91,8 @@ log.dirs={}
 auto.create.topics.enable=false
 num.network.threads=2
 num.io.threads=2
+log.flush.interval.ms=1000
+log.flush.scheduler.interval.ms=1000
 group.initial.rebalance.delay.ms=0
 offsets.topic.num.partitions=8
 offsets.topic.replication.factor=1

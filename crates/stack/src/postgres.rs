@@ -161,6 +161,8 @@ fn command(bin: &Path, data: &Path, port: u16) -> Command {
         "max_connections=300",
         "shared_buffers=1GB",
         "checkpoint_timeout=15min",
+        // Else the kernel writes back half a minute's pages at once, and commits wait behind them.
+        "backend_flush_after=256kB",
         // As a real installation: what was committed survives a crash.
         "fsync=on",
         "synchronous_commit=on",
