@@ -172,7 +172,7 @@ pub struct EngineArgs {
     pub batch_max: usize,
     /// The longest rest after a transaction that leaves nothing waiting, in microseconds: what comes meanwhile is in the
     /// next. It rests twice as long as the transaction took.
-    #[arg(long = "batch-rest-max-us", env = "BATCH_REST_MAX_US", default_value = "10000", value_parser = micros, value_name = "US")]
+    #[arg(long = "batch-rest-max-us", env = "BATCH_REST_MAX_US", default_value = "5000", value_parser = micros, value_name = "US")]
     pub batch_rest_max: Duration,
     /// How many requests may wait for the writer before more are answered 503.
     #[arg(long, env = "REQUESTS_MAX", default_value_t = 4096, value_parser = at_least_one)]
