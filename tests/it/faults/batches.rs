@@ -15,8 +15,8 @@ use uuid::Uuid;
 const COMMANDS: usize = 1000;
 const COUNTERS: usize = 10;
 /// The default of the services.
-const BATCH_MAX: usize = 256;
-/// A thousand commands fit into four batches; a slow start may make it some more.
+const BATCH_MAX: usize = 512;
+/// A thousand commands fit into two batches; a slow start may make it some more.
 const FEW: i64 = 20;
 
 pub(crate) async fn a_thousand_commands_are_few_commits(fleet: &Fleet) -> Result<()> {
