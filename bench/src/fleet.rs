@@ -40,16 +40,6 @@ pub(crate) struct Fleet {
     _huge_pages: HugePages,
 }
 
-/// A server that has run for an hour writes its log into old files; a new one makes each of them first, 16 MB of zeros,
-/// and commits wait. The checkpoint keeps the files of a whole cycle for the next one.
-async fn fill_log(db: &PgPool) -> Result<()> {
-    let fill =
-        "SELECT count(pg_logical_emit_message(false, 'bench', repeat('x', 1000000))) FROM generate_series(1, 2400)";
-    sqlx::query(fill).execute(db).await?;
-    sqlx::query("CHECKPOINT").execute(db).await?;
-    Ok(())
-}
-
 struct Running {
     service: Service,
     process: Process,
@@ -229,4 +219,14 @@ impl Fleet {
         );
         untold.bind(first).fetch_one(&self.db).await.context("asking who is not yet told")
     }
+}
+
+/// A server that has run for an hour writes its log into old files; a new one makes each of them first, 16 MB of zeros,
+/// and commits wait. The checkpoint keeps the files of a whole cycle for the next one.
+async fn fill_log(db: &PgPool) -> Result<()> {
+    let fill =
+        "SELECT count(pg_logical_emit_message(false, 'bench', repeat('x', 1000000))) FROM generate_series(1, 2400)";
+    sqlx::query(fill).execute(db).await?;
+    sqlx::query("CHECKPOINT").execute(db).await?;
+    Ok(())
 }
