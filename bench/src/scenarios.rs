@@ -17,6 +17,10 @@ const READERS: usize = 64;
 /// much until it has.
 const WARM_UP: (f64, f64) = (1000.0, 60.0);
 const QUICK_WARM_UP: (f64, f64) = (600.0, 12.0);
+/// Where the staircases of orders begin.
+const FIRST_RATE: f64 = 1000.0;
+/// Fewer steps: where it is too high, they go down from it.
+const QUICK_FIRST_RATE: f64 = 2000.0;
 /// More than any fleet takes on two cores, and few enough that their generator leaves it the cores.
 const BURST_RATE: f64 = 8_000.0;
 const BURST_CONNECTIONS: usize = 1000;
@@ -102,11 +106,11 @@ impl Run {
             Scenario::Idle => report.idle = Some(self.idle().await?),
             Scenario::Orders => {
                 let mix = self.order_mix(self.args.products);
-                report.orders = Some(self.measure(&mix, 1000.0).await?);
+                report.orders = Some(self.measure(&mix, self.first_rate()).await?);
             }
             Scenario::Hot => {
                 let mix = self.order_mix(1);
-                report.hot = Some(self.measure(&mix, 1000.0).await?);
+                report.hot = Some(self.measure(&mix, self.first_rate()).await?);
             }
             Scenario::Burst => report.burst = Some(self.burst().await?),
             Scenario::Reads => self.reads(report).await?,
@@ -133,6 +137,10 @@ impl Run {
 
     async fn orders(&self, rate: f64, seconds: f64) -> Result<Step> {
         Step::run(&self.fleet, &self.order_mix(self.args.products), rate, seconds).await
+    }
+
+    fn first_rate(&self) -> f64 {
+        if self.args.quick { QUICK_FIRST_RATE } else { FIRST_RATE }
     }
 
     fn stairs(&self, first_rate: f64) -> Stairs {
@@ -186,7 +194,9 @@ impl Run {
     async fn single(&mut self, report: &Report) -> Result<OnOff> {
         let on = match report.orders.as_ref().and_then(|orders| orders.climb.as_ref()) {
             Some(climb) => climb.sustained,
-            None => self.stairs(1000.0).climb(&self.fleet, &self.order_mix(self.args.products)).await?.sustained,
+            None => {
+                self.stairs(self.first_rate()).climb(&self.fleet, &self.order_mix(self.args.products)).await?.sustained
+            }
         };
         self.fleet.restart_services(&[("BATCH_MAX", "1")])?;
         let mix = self.order_mix(self.args.products);
