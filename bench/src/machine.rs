@@ -1,6 +1,7 @@
 //! The machine that was measured, and what ran on it.
 
 use crate::fleet::Fleet;
+use crate::usage::has_huge_pages;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -79,13 +80,6 @@ impl Machine {
             fdatasync_per_s: if quick { None } else { fdatasync_per_s(db, fleet.logs()).await },
         })
     }
-}
-
-/// Whether a process has touched huge pages (`proc_pid_status(5)`).
-fn has_huge_pages(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("HugetlbPages:")).unwrap_or_default();
-    line.split_whitespace().next().is_some_and(|kb| kb != "0")
 }
 
 async fn fdatasync_per_s(db: &sqlx::PgPool, dir: &Path) -> Option<f64> {

@@ -179,9 +179,19 @@ fn stat_ticks(pid: u32, fields: &[usize]) -> u64 {
 
 /// The memory of a process that is resident, in MB.
 pub(crate) fn resident_mb(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1000.0
+    status_kb(pid, "VmRSS:").unwrap_or(f64::NAN) / 1000.0
+}
+
+/// Whether a process has touched huge pages.
+pub(crate) fn has_huge_pages(pid: u32) -> bool {
+    status_kb(pid, "HugetlbPages:").is_some_and(|kb| kb > 0.0)
+}
+
+/// A figure of `/proc/<pid>/status`, in kB (`proc_pid_status(5)`).
+fn status_kb(pid: u32, name: &str) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn steal_us() -> Result<u64> {
