@@ -48,7 +48,7 @@ pub(crate) async fn prepare<M: Machine>(
     busy_bound: Duration,
 ) -> Result<Outcome<M::Effect>, Failure> {
     let work = async {
-        session.begin(position.writer, position.batch + 1, published_seq).await?;
+        session.begin(position, published_seq).await?;
         let db = &mut session.db;
         let keys: Vec<&IdempotencyKey> = items.iter().filter_map(Item::idempotency).collect();
         let known = Known::load(db, &keys).await.map_err(judge)?;

@@ -108,17 +108,18 @@ impl Session {
             .map_err(|e| Failure::Infrastructure(format!("registering the writer: {e}")))
     }
 
-    /// Begins batch `number`: of two tries of one batch only one can commit. One round trip, by the simple protocol.
-    pub(crate) async fn begin(&mut self, writer: Uuid, number: i64, published_seq: i64) -> Result<(), Failure> {
-        let before = number - 1;
+    /// Begins the batch after that of `position`: of two tries of one batch only one can commit. One round trip, by the
+    /// simple protocol.
+    pub(crate) async fn begin(&mut self, position: Position, published_seq: i64) -> Result<(), Failure> {
+        let Position { writer, batch, .. } = position;
         let sql = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED;
-             EXECUTE fence ('{writer}', {before}, {published_seq})"
+             EXECUTE fence ('{writer}', {batch}, {published_seq})"
         );
         let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.db).await.map_err(judge)?;
         match done.rows_affected() {
             1 => Ok(()),
-            rows => Err(Failure::Infrastructure(format!("the writer's row is not at batch {before} ({rows} rows)"))),
+            rows => Err(Failure::Infrastructure(format!("the writer's row is not at batch {batch} ({rows} rows)"))),
         }
     }
 
